@@ -1,0 +1,1 @@
+"""Storage replication management: one state machine over the vendors' own APIs."""

@@ -1,0 +1,126 @@
+"""What can happen, as small frozen events to which screen, log and (in the daemon) metrics subscribe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from replctl.core.model import Progress, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationBegan:
+    operation_id: str
+    replication: str
+    verb: str
+    steps: tuple[str, ...]
+    joined: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepBegan:
+    operation_id: str
+    replication: str
+    step: str
+    number: int
+    of: int
+    backend: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWaits:
+    """One look during a wait: what both ends read now, and the array's own progress."""
+
+    operation_id: str
+    replication: str
+    step: str
+    local_word: str
+    peer_word: str
+    elapsed_seconds: float
+    progress: Progress | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEnded:
+    operation_id: str
+    replication: str
+    step: str
+    backend: str
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateMoved:
+    """An end moved from one state to another; `reason` is user_requested, external, drift …"""
+
+    replication: str
+    backend: str
+    origin: State
+    target: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationEnded:
+    operation_id: str
+    replication: str
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded:
+    """One call to a backend; `result` is `success`, or the code of the error that it gave."""
+
+    backend: str
+    operation: str
+    result: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WillRetry:
+    backend: str
+    operation: str
+    attempt: int
+    wait_seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerMoved:
+    backend: str
+    call_class: str
+    origin: str
+    target: str
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noticed:
+    """Something worth a line that fits nothing above: an unknown vendor word, TLS that is not verified …"""
+
+    topic: str
+    message: str
+    backend: str | None = None
+
+
+Event = (
+    OperationBegan
+    | StepBegan
+    | StepWaits
+    | StepEnded
+    | StateMoved
+    | OperationEnded
+    | CallEnded
+    | WillRetry
+    | BreakerMoved
+    | Noticed
+)
+Report = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """A subscriber that listens to nothing."""

@@ -1,0 +1,101 @@
+"""What is written down: operations with their steps, transitions, and who did it, as frozen values.
+
+The store keeps them and the engine makes them; neither knows the other. Every change is recorded before it is
+made (`StepPhase.INTENDED`) and its outcome after (design §5, promise 4). No secret is ever part of a record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from replctl.core.model import State, Who
+from replctl.core.outcomes import OPEN, Outcome
+from replctl.core.plans import Course, DataLoss
+
+
+class StepPhase(StrEnum):
+    """How far a step came, as far as the journal knows."""
+
+    PENDING = "pending"  # not begun
+    INTENDED = "intended"  # written down; it may or may not have been sent
+    ACCEPTED = "accepted"  # the backend answered yes
+    LOST = "lost"  # it was sent and the answer is lost
+    ENDED = "ended"  # its outcome is known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """One step of an operation. `receipt` is the backend's own handle of the work (a job id)."""
+
+    number: int
+    name: str
+    backend: str
+    phase: StepPhase = StepPhase.PENDING
+    outcome: Outcome | None = None
+    started: float | None = None
+    finished: float | None = None
+    sends: int = 0
+    receipt: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    unplanned: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRecord:
+    """One plan carried out. Open until `outcome` is a final one; `acknowledged` are the flags as typed."""
+
+    operation_id: str
+    correlation_id: str
+    replication: str
+    verb: str
+    signature: str
+    backend: str
+    course: Course | None
+    new_source: str
+    who: Who
+    command: str
+    reason: str | None
+    group: str | None
+    acknowledged: tuple[str, ...]
+    from_state: State | None
+    to_state: State
+    began: float
+    deadline_at: float
+    steps: tuple[StepRecord, ...]
+    data_loss: DataLoss | None = None
+    outcome: Outcome | None = None
+    finished: float | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    abandoned_by: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.abandoned_by is None and (self.outcome is None or self.outcome in OPEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransitionRecord:
+    """One move of one end (R19). `request_id` is the correlation id under which it was made or noticed."""
+
+    replication: str
+    backend: str
+    origin: State
+    target: State
+    at: float
+    reason: str
+    request_id: str
+    who: str
+    operation_id: str | None = None
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainFault:
+    """What `history --verify` found: where a chain no longer says what was written."""
+
+    replication: str
+    sequence: int | None
+    fault: str

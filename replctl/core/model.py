@@ -1,0 +1,364 @@
+"""The words of replctl as values: what is replicated, what an end said, what is wanted.
+
+Everything here is frozen and knows neither vendor nor I/O. Drivers translate their vendor's words into
+`Observation`; the planner reads nothing else. Times are float seconds since the epoch in UTC, on our own
+clock unless a name says otherwise; durations are float seconds. `None` means "not known", never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+Scalar = str | int | float | bool | None
+NOTHING: Mapping[str, Scalar] = MappingProxyType({})
+
+
+class State(StrEnum):
+    """What an end is (design §2, R1). `NONE` is shown as `absent`; "not known" is `None`, not a member."""
+
+    NONE = ""
+    REPLICA = "replica"
+    PROMOTING = "promoting"
+    SOURCE = "source"
+    DEMOTING = "demoting"
+    SYNCING = "syncing"
+    FAILED = "failed"
+
+
+class StateNote(StrEnum):
+    """Why a status line carries no plain state word (design §9)."""
+
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+    REMOVING = "removing"
+
+
+class Mode(StrEnum):
+    """How writes travel from the source to the replica."""
+
+    SYNCHRONOUS = "synchronous"
+    ASYNCHRONOUS = "asynchronous"
+
+
+class Flow(StrEnum):
+    """What the copying between the two ends does, in words that both vendors share."""
+
+    RUNNING = "running"  # copies arrive, or will with the next cycle
+    PAUSED = "paused"  # by a person, or by the array for its own maintenance
+    SUSPENDED = "suspended"  # by the backend, after an error
+    SEVERED = "severed"  # after a failover: nothing is copied until `reprotect`
+    CHANGING = "changing"  # a transient of the backend
+    BROKEN = "broken"  # the backend calls it an error
+    UNKNOWN = "unknown"
+
+
+class Link(StrEnum):
+    """The way to the other end, as one end sees it."""
+
+    OK = "ok"
+    IMPAIRED = "impaired"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
+class Health(StrEnum):
+    """Of a replication as a whole (design §3)."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    SPLIT_BRAIN = "split_brain"
+    NO_SOURCE = "no_source"
+    UNKNOWN = "unknown"
+
+
+class Side(StrEnum):
+    """Which of the two ends a sentence speaks of; `local` is the end that a verb speaks of."""
+
+    LOCAL = "local"
+    PEER = "peer"
+
+    @property
+    def other(self) -> Side:
+        return Side.PEER if self is Side.LOCAL else Side.LOCAL
+
+
+class Verb(StrEnum):
+    """What a person, a script or the daemon may ask for (design §4)."""
+
+    PROMOTE = "promote"
+    DEMOTE = "demote"
+    FAILOVER = "failover"
+    REPROTECT = "reprotect"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One side of a replication: a thing on a configured backend.
+
+    `locator` is how the file names it, e.g. `{"volume_group": "ledger-vg"}`; its keys belong to the driver.
+    """
+
+    backend: str
+    kind: str
+    locator: tuple[tuple[str, str], ...]
+
+    @property
+    def words(self) -> dict[str, str]:
+        return dict(self.locator)
+
+    def __str__(self) -> str:
+        what = ", ".join(f"{key} {value}" for key, value in self.locator)
+        return f"{what} on {self.backend}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replication:
+    """One replicated thing as the desired-state file names it; the unit of every verb (design §2, §8)."""
+
+    namespace: str
+    name: str
+    desired_state: State
+    local: End
+    peer: End
+    mode: Mode | None = None
+    rpo_seconds: float | None = None
+    group: str | None = None
+    order: int = 0
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    def end(self, side: Side) -> End:
+        return self.local if side is Side.LOCAL else self.peer
+
+    def side_of(self, backend: str) -> Side | None:
+        if backend == self.local.backend:
+            return Side.LOCAL
+        return Side.PEER if backend == self.peer.backend else None
+
+
+class TroubleKind(StrEnum):
+    """Why an end could not be read; the planner's evidence table (design §4) is keyed by it."""
+
+    SILENT = "silent"  # refused, no route, reset, time-out
+    UNWELL = "unwell"  # it answered, with a 5xx or with something that is not its API
+    CREDENTIALS = "credentials"  # 401, 403
+    TLS = "tls"
+    NAME = "name"  # DNS
+    BREAKER = "breaker"  # we did not ask
+    ABSENT = "absent"  # it answered: there is no such thing
+    AMBIGUOUS = "ambiguous"  # it answered: several things bear that name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What went wrong while an end was asked, ready to show: no secret, no foreign body in it."""
+
+    kind: TroubleKind
+    code: str
+    message: str
+    remedy: str = ""
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """The last consistent point: when the data that an end holds was *taken at the source* (design §4).
+
+    `at` is on our clock, already corrected by the measured offset and reduced by half the round trip, so it
+    errs towards the past; `None` is unknown. `contact_at` is the latest moment at which the source is known to
+    have lived. `source` names where it was read, e.g. `last_sync_timestamp - last_sync_duration`.
+    """
+
+    at: float | None
+    source: str
+    read_at: float
+    contact_at: float | None = None
+    clock_offset_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """The backend's own word on how far a running copy is."""
+
+    percent: float | None
+    ends_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What one end said when it was asked, in our words, with the vendor's words beside them.
+
+    `trouble` set means the end was not read: then `state` is `None` and nothing else may be relied on.
+    `permits` holds the actions that the contract's legality table allows at this end now; `unsupported` gives
+    the reason why every change is refused (metro roles, removal under way, words that we do not know).
+    `word` is the vendor's state word and `sentence` what it means.
+    """
+
+    backend: str
+    observed_at: float
+    state: State | None = None
+    note: StateNote | None = None
+    as_of: float | None = None
+    mode: Mode | None = None
+    flow: Flow = Flow.UNKNOWN
+    healthy: bool = False
+    word: str = ""
+    sentence: str = ""
+    identity: str | None = None
+    resource: str | None = None
+    point: Point | None = None
+    progress: Progress | None = None
+    link: Link = Link.UNKNOWN
+    peer_management: Link = Link.UNKNOWN
+    permits: frozenset[str] = frozenset()
+    unsupported: str | None = None
+    drill: bool = False
+    vendor: Mapping[str, Scalar] = field(default=NOTHING, hash=False)
+    trouble: Trouble | None = None
+
+    @property
+    def readable(self) -> bool:
+        """Whether the end answered at all, be it that the thing is absent."""
+        return self.trouble is None or self.trouble.kind in (TroubleKind.ABSENT, TroubleKind.AMBIGUOUS)
+
+    @property
+    def changing(self) -> bool:
+        return self.flow is Flow.CHANGING
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both ends of one replication, read as near to each other as could be."""
+
+    local: Observation
+    peer: Observation
+
+    def end(self, side: Side) -> Observation:
+        return self.local if side is Side.LOCAL else self.peer
+
+    def seen_from(self, side: Side) -> Pair:
+        """The same pair with `side` as the local end."""
+        return self if side is Side.LOCAL else Pair(self.peer, self.local)
+
+
+class BoundKind(StrEnum):
+    TIME = "time"
+    DURATION = "duration"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a person accepts to lose: back to a time, as much as a duration, or an unknown amount.
+
+    `value` is epoch seconds for a time, seconds for a duration and `None` for unknown; `text` is as typed.
+    """
+
+    kind: BoundKind
+    value: float | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgements:
+    """The guards that a person answered by flag, for this operation only (design §4)."""
+
+    peer_is_down: bool = False
+    peer_is_fenced: str | None = None
+    accept_data_loss: Bound | None = None
+    from_failed: bool = False
+    from_replica: bool = False
+    discard_local_changes: bool = False
+    use_test_copy: bool = False
+    override_hold: bool = False
+
+    @property
+    def unplanned(self) -> bool:
+        """Whether a promotion without the peer was asked for, in whichever of its forms."""
+        return self.peer_is_down or self.peer_is_fenced is not None or self.from_replica
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """As typed, for journal, JSON and the next command; in a fixed order."""
+        given: list[str] = []
+        if self.peer_is_down:
+            given.append("--peer-is-down")
+        if self.peer_is_fenced is not None:
+            given.append(f"--peer-is-fenced={self.peer_is_fenced}")
+        if self.accept_data_loss is not None:
+            given.append(f"--accept-data-loss={self.accept_data_loss.text}")
+        switches = {
+            "--from-failed": self.from_failed,
+            "--from-replica": self.from_replica,
+            "--discard-local-changes": self.discard_local_changes,
+            "--use-test-copy": self.use_test_copy,
+            "--override-hold": self.override_hold,
+        }
+        return (*given, *(flag for flag, on in switches.items() if on))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What is asked of one replication.
+
+    `to` is the backend of `failover --to`; `survivor` the backend that `reprotect` shall keep; `snapshot` a
+    snapshot to promote from. `side` says which end the verb speaks of.
+    """
+
+    verb: Verb
+    replication: Replication
+    acknowledged: Acknowledgements = Acknowledgements()
+    to: str | None = None
+    survivor: str | None = None
+    snapshot: str | None = None
+
+    @property
+    def side(self) -> Side:
+        return Side.LOCAL
+
+    @property
+    def signature(self) -> str:
+        """Equal for intents that may join one another's operation: verb, side and what they aim at."""
+        aim = self.to or self.survivor or ""
+        return f"{self.verb.value}:{self.replication.local.backend}:{aim}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """Who asked, as far as the machine tells: claimed, not proven (design §2)."""
+
+    user: str
+    host: str
+    pid: int
+    sudo_user: str | None = None
+
+    def __str__(self) -> str:
+        through = f" ({self.sudo_user} through sudo)" if self.sudo_user else ""
+        return f"{self.user}{through} on {self.host}, pid {self.pid}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who holds a replication's lock, for the one who came second."""
+
+    who: Who
+    since: float
+    command: str
+    operation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """ "Hands off" for the daemon; its end only reminds (design §2)."""
+
+    owner: str
+    reason: str
+    since: float
+    ends_at: float | None = None

@@ -1,0 +1,186 @@
+"""Plans, refusals and what they are made of: values that planner, recipes, engine and screens share.
+
+A plan is ordered steps; each step names the side that is told, the driver's action, and the goal that must be
+*observed* after it. A refusal holds the guards that say no, each with evidence and the flag that answers it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from replctl.core.model import NOTHING, Acknowledgements, Flow, Observation, Pair, Scalar, Side, State
+
+
+class Course(StrEnum):
+    """The ways to get from here to there; a driver's recipe turns one into steps."""
+
+    SWITCH = "switch"  # planned: roles swap, nothing is lost
+    TAKEOVER = "takeover"  # unplanned: one end becomes the source alone
+    REPROTECT = "reprotect"  # the survivor replicates to the old source again
+    ABANDON = "abandon"  # the old source takes back, the new source's writes are dropped
+
+
+@dataclass(frozen=True, slots=True)
+class EndGoal:
+    """What one end must be observed to be: any of the states, and any of the flows if some are named."""
+
+    states: frozenset[State]
+    flows: frozenset[Flow] = frozenset()
+
+    def met_by(self, seen: Observation) -> bool:
+        if seen.trouble is not None or seen.state is None:
+            return False
+        return seen.state in self.states and (not self.flows or seen.flow in self.flows)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A postcondition over the ends that the plan names; an end without a goal may be anything."""
+
+    local: EndGoal | None = None
+    peer: EndGoal | None = None
+
+    def of(self, side: Side) -> EndGoal | None:
+        return self.local if side is Side.LOCAL else self.peer
+
+    def met_by(self, pair: Pair) -> bool:
+        return all(
+            goal is None or goal.met_by(pair.end(side))
+            for side, goal in ((Side.LOCAL, self.local), (Side.PEER, self.peer))
+        )
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        return tuple(side for side in Side if self.of(side) is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One change, or a wait when `action` is None.
+
+    `begins` is what must hold right before it is sent ("the plan must still fit"); `goal` what must be seen
+    after it. `moves` are the state changes recorded when it is sent. `deadline_seconds` bounds the wait, and goes on
+    while the array's progress moves when `patient`. `acknowledged` names the flags without which the step is
+    never sent again by another process.
+    """
+
+    name: str
+    side: Side
+    action: str | None
+    goal: Goal
+    begins: Goal
+    arguments: Mapping[str, Scalar] = field(default=NOTHING, hash=False)
+    moves: tuple[tuple[Side, State, State], ...] = ()
+    deadline_seconds: float
+    patient: bool = False
+    unplanned: bool = False
+    sentence: str = ""
+
+
+class Recipe(Protocol):
+    """A driver's pure answer to "how is this course done on you": ordered steps from what is seen to the goal.
+
+    Given the pair as seen it leaves out what is already so: an interrupted course planned again gives its tail.
+    """
+
+    def steps(
+        self, course: Course, new_source: Side, pair: Pair, arguments: Mapping[str, Scalar]
+    ) -> tuple[Step, ...]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One fact behind a refusal: what, its value, where it was read and how old it is."""
+
+    fact: str
+    value: str
+    backend: str | None = None
+    as_of: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardRefusal:
+    """A guard that said no. `override` is the flag to type, or None when there is none."""
+
+    name: str
+    evidence: tuple[Evidence, ...]
+    override: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The plan that was not made. `next` is the command to type, whole. `conflict` asks for exit 7, not 6."""
+
+    guards: tuple[GuardRefusal, ...]
+    next: str
+    conflict: bool = False
+    data_loss: DataLoss | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(guard.name for guard in self.guards)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataLoss:
+    """What an unplanned promotion would lose, stated before it happens (design §1, promise 3).
+
+    `point` is epoch seconds on our clock; None seconds mean "not known".
+    """
+
+    point: float | None
+    at_least_seconds: float | None
+    at_most_seconds: float | None
+    source: str
+    read_at: float
+    clock_offset_seconds: float | None = None
+    accepted: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Ordered steps to the wanted state. No steps: it is so already, and proven (`unchanged`)."""
+
+    course: Course | None
+    steps: tuple[Step, ...]
+    goal: Goal
+    from_state: State | None
+    to_state: State
+    acknowledged: Acknowledgements = Acknowledgements()
+    data_loss: DataLoss | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def unchanged(self) -> bool:
+        return not self.steps
+
+    @property
+    def unplanned(self) -> bool:
+        return any(step.unplanned for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the planner is told beside the observations: the journal's memory and the time.
+
+    `survivor` is the backend that our journal knows as the source after an acknowledged unplanned promotion;
+    `interrupted` the course of an own operation of the same intent that is still open. `own_transient` says that the
+    transient now seen was caused by that operation. `identities` are the ids that the names meant before.
+    """
+
+    now: float
+    survivor: str | None = None
+    interrupted: Course | None = None
+    own_transient: bool = False
+    other_operation: str | None = None
+    unverified: frozenset[str] = frozenset()
+    identities: Mapping[str, str] = field(default_factory=dict)
+    clock_margin_seconds: float | None = None
+    last_contact: Mapping[str, float] = field(default_factory=dict)
+
+
+Decision = Plan | Refusal
+Steps = Sequence[Step]

@@ -1,0 +1,136 @@
+"""What the engine needs of others, as protocols: drivers that look and act, a store that remembers.
+
+Drivers and stores fit these shapes without importing them; the type checker confirms the fit in `bootstrap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from replctl.clock import Cancel
+from replctl.core.breaker import BreakerState
+from replctl.core.journal import ChainFault, OperationRecord, StepRecord, TransitionRecord
+from replctl.core.model import End, Hold, Holder, Observation, Scalar
+from replctl.core.outcomes import Outcome
+from replctl.core.plans import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How hard to look: until when (on the monotonic clock), retrying or not, past an open breaker or not."""
+
+    deadline: float
+    retry: bool = False
+    probe: bool = False
+    cancel: Cancel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The backend took a change. `job` is its handle when the work goes on after the answer."""
+
+    job: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What became of a job: still running, or ended, perhaps with the backend's own no."""
+
+    ended: bool
+    failure: str | None = None
+    vendor_code: str | None = None
+
+
+class Driver(Protocol):
+    """One backend. `observe` never raises for a backend's trouble: the observation carries it.
+
+    `act` sends one change, exactly once unless it provably never left, and raises NeverSent, Rejected, Busy,
+    Unauthorized, NotFound or OutcomeUnknown (core.errors).
+    """
+
+    @property
+    def backend(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def recipe(self) -> Recipe: ...
+
+    def observe(self, ends: Sequence[End], look: Look) -> Mapping[End, Observation]: ...
+
+    def act(
+        self, end: End, action: str, arguments: Mapping[str, Scalar], seen: Observation, look: Look
+    ) -> Receipt: ...
+
+    def follow(self, receipt: Receipt, look: Look) -> Followed: ...
+
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """Memory and manners, not authority (design §5). Every method that writes is durable when it returns.
+
+    Writers raise StoreRefused when the store cannot be written; readers work on a read-only store.
+    """
+
+    def lock(self, replication: str, holder: Holder) -> AbstractContextManager[None]:
+        """Hold the replication for this process; raises Locked with the holder. No time-out frees it."""
+        ...
+
+    def holder(self, replication: str) -> Holder | None:
+        """Who holds the lock now, or None when nobody alive does."""
+        ...
+
+    def begin(self, operation: OperationRecord) -> None: ...
+    def write_step(self, operation_id: str, step: StepRecord) -> None: ...
+    def finish(
+        self,
+        operation_id: str,
+        outcome: Outcome,
+        at: float,
+        error_code: str | None = None,
+        error_message: str | None = None,
+    ) -> None: ...
+    def abandon(self, operation_id: str, who: str, at: float) -> None: ...
+    def operation(self, operation_id: str) -> OperationRecord | None: ...
+    def operations(
+        self, replication: str | None = None, *, open_only: bool = False, limit: int = 100
+    ) -> list[OperationRecord]:
+        """Newest first."""
+        ...
+
+    def record(self, transition: TransitionRecord) -> None: ...
+    def transitions(self, replication: str | None = None, limit: int = 100) -> list[TransitionRecord]:
+        """The last `limit` of each replication, oldest first (R18)."""
+        ...
+
+    def verify(self, replication: str | None = None) -> list[ChainFault]: ...
+
+    def hold(self, replication: str) -> Hold | None: ...
+    def holds(self) -> Mapping[str, Hold]: ...
+
+    def survivor(self, replication: str) -> str | None:
+        """The backend that an acknowledged unplanned promotion of ours made the source, not yet reprotected."""
+        ...
+
+    def set_survivor(self, replication: str, backend: str | None) -> None: ...
+
+    def unverified(self, replication: str) -> frozenset[str]: ...
+    def set_unverified(self, replication: str, backends: Iterable[str]) -> None: ...
+
+    def identities(self, replication: str) -> Mapping[str, str]: ...
+    def remember_identity(self, replication: str, backend: str, identity: str) -> None: ...
+
+    def remember_observations(self, seen: Mapping[tuple[str, str], Observation]) -> None:
+        """Keep the last readable observation by (replication, backend); best effort on a read-only store."""
+        ...
+
+    def observations(self) -> Mapping[tuple[str, str], Observation]: ...
+
+    def breaker(self, backend: str, call_class: str) -> BreakerState | None: ...
+    def breakers(self) -> Mapping[tuple[str, str], BreakerState]: ...
+    def save_breaker(self, backend: str, call_class: str, state: BreakerState) -> None: ...
+
+    def close(self) -> None: ...
