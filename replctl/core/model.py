@@ -314,7 +314,7 @@ class Intent:
 
     verb: Verb
     replication: Replication
-    acknowledged: Acknowledgements = Acknowledgements()
+    acknowledged: Acknowledgements = field(default_factory=Acknowledgements)
     to: str | None = None
     survivor: str | None = None
     snapshot: str | None = None

@@ -88,7 +88,11 @@ CODES: Mapping[Outcome, ExitCode] = MappingProxyType(
 
 OPEN = frozenset({Outcome.IN_PROGRESS, Outcome.UNKNOWN, Outcome.INTERRUPTED})
 _BY_CODE: Mapping[int, Outcome] = MappingProxyType(
-    {int(code): outcome for outcome, code in reversed(CODES.items()) if outcome is not Outcome.UNSUPPORTED}
+    {
+        int(code): outcome
+        for outcome, code in reversed(list(CODES.items()))
+        if outcome is not Outcome.UNSUPPORTED
+    }
 )
 
 

@@ -6,7 +6,7 @@ A plan is ordered steps; each step names the side that is told, the driver's act
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -149,7 +149,7 @@ class Plan:
     goal: Goal
     from_state: State | None
     to_state: State
-    acknowledged: Acknowledgements = Acknowledgements()
+    acknowledged: Acknowledgements = field(default_factory=Acknowledgements)
     data_loss: DataLoss | None = None
     notes: tuple[str, ...] = ()
 
@@ -166,9 +166,9 @@ class Plan:
 class Context:
     """What the planner is told beside the observations: the journal's memory and the time.
 
-    `survivor` is the backend that our journal knows as the source after an acknowledged unplanned promotion;
-    `interrupted` the course of an own operation of the same intent that is still open. `own_transient` says that the
-    transient now seen was caused by that operation. `identities` are the ids that the names meant before.
+    `survivor` is the backend that our journal knows as the source after an acknowledged unplanned promotion.
+    `interrupted` is the course of an own operation of the same intent that is still open; `own_transient` says
+    that the transient now seen was caused by it. `identities` are the ids that the names meant before.
     """
 
     now: float
@@ -183,4 +183,19 @@ class Context:
 
 
 Decision = Plan | Refusal
-Steps = Sequence[Step]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The backend took a change. `job` is its handle when the work goes on after the answer."""
+
+    job: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What became of a job: still running, or ended, perhaps with the backend's own no."""
+
+    ended: bool
+    failure: str | None = None
+    vendor_code: str | None = None

@@ -7,41 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
-from replctl.clock import Cancel
 from replctl.core.breaker import BreakerState
 from replctl.core.journal import ChainFault, OperationRecord, StepRecord, TransitionRecord
 from replctl.core.model import End, Hold, Holder, Observation, Scalar
 from replctl.core.outcomes import Outcome
-from replctl.core.plans import Recipe
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """How hard to look: until when (on the monotonic clock), retrying or not, past an open breaker or not."""
-
-    deadline: float
-    retry: bool = False
-    probe: bool = False
-    cancel: Cancel | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The backend took a change. `job` is its handle when the work goes on after the answer."""
-
-    job: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """What became of a job: still running, or ended, perhaps with the backend's own no."""
-
-    ended: bool
-    failure: str | None = None
-    vendor_code: str | None = None
+from replctl.core.plans import Followed, Receipt, Recipe
+from replctl.resilience import Look
 
 
 class Driver(Protocol):
@@ -112,7 +85,7 @@ class Store(Protocol):
     def holds(self) -> Mapping[str, Hold]: ...
 
     def survivor(self, replication: str) -> str | None:
-        """The backend that an acknowledged unplanned promotion of ours made the source, not yet reprotected."""
+        """The source since an acknowledged unplanned promotion of ours, until it is reprotected."""
         ...
 
     def set_survivor(self, replication: str, backend: str | None) -> None: ...
