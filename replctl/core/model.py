@@ -171,8 +171,8 @@ class Trouble:
 class Point:
     """The last consistent point: when the data that an end holds was *taken at the source* (design §4).
 
-    `at` is on our clock, already corrected by the measured offset and reduced by half the round trip, so it
-    errs towards the past; `None` is unknown. `contact_at` is the latest moment at which the source is known to
+    `at` is on our clock, corrected by the measured offset and reduced by half the round trip, so that it errs
+    towards the past; `None` is unknown. `contact_at` is the latest moment at which the source is known to
     have lived. `source` names where it was read, e.g. `last_sync_timestamp - last_sync_duration`.
     """
 

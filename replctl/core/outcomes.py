@@ -37,7 +37,7 @@ MEANINGS: Mapping[ExitCode, str] = MappingProxyType(
         ExitCode.UNAUTHORIZED: "authentication or permission, on a backend or on the store",
         ExitCode.NOT_FOUND: "not found",
         ExitCode.REFUSED: "refused by a guard; nothing was changed",
-        ExitCode.CONFLICT: "conflict: locked, an open or foreign operation, or the world changed since the plan",
+        ExitCode.CONFLICT: "conflict: locked, an open or foreign operation, or a world changed since the plan",
         ExitCode.IN_PROGRESS: "still in progress",
         ExitCode.UNKNOWN: "the outcome is unknown or unverified",
         ExitCode.DIFFERENCES: "differences found (with --exit-code)",

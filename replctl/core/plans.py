@@ -62,9 +62,9 @@ class Step:
     """One change, or a wait when `action` is None.
 
     `begins` is what must hold right before it is sent ("the plan must still fit"); `goal` what must be seen
-    after it. `moves` are the state changes recorded when it is sent. `deadline_seconds` bounds the wait, and goes on
-    while the array's progress moves when `patient`. `acknowledged` names the flags without which the step is
-    never sent again by another process.
+    after it. `moves` are the state changes that it causes. `deadline_seconds` bounds the wait, which goes on while
+    the array's progress moves when the step is `patient`. An `unplanned` step is sent only by the process whose
+    user acknowledged it.
     """
 
     name: str
@@ -81,9 +81,9 @@ class Step:
 
 
 class Recipe(Protocol):
-    """A driver's pure answer to "how is this course done on you": ordered steps from what is seen to the goal.
+    """A driver's pure answer to "how is this course done on you": ordered steps from the seen to the goal.
 
-    Given the pair as seen it leaves out what is already so: an interrupted course planned again gives its tail.
+    Given the pair as seen it leaves out what is so already: an interrupted course gives its tail.
     """
 
     def steps(
@@ -145,6 +145,7 @@ class Plan:
     """Ordered steps to the wanted state. No steps: it is so already, and proven (`unchanged`)."""
 
     course: Course | None
+    new_source: Side
     steps: tuple[Step, ...]
     goal: Goal
     from_state: State | None
@@ -167,8 +168,8 @@ class Context:
     """What the planner is told beside the observations: the journal's memory and the time.
 
     `survivor` is the backend that our journal knows as the source after an acknowledged unplanned promotion.
-    `interrupted` is the course of an own operation of the same intent that is still open; `own_transient` says
-    that the transient now seen was caused by it. `identities` are the ids that the names meant before.
+    `interrupted` is the course of an own operation that was begun and not finished; `own_transient` says that the
+    transient now seen was caused by it. `identities` are the ids that the names meant before.
     """
 
     now: float
@@ -176,9 +177,9 @@ class Context:
     interrupted: Course | None = None
     own_transient: bool = False
     other_operation: str | None = None
+    held_by: str | None = None
     unverified: frozenset[str] = frozenset()
     identities: Mapping[str, str] = field(default_factory=dict)
-    clock_margin_seconds: float | None = None
     last_contact: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -74,7 +74,7 @@ class OperationResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndStatus:
-    """One end in the JSON of status. `remembered` says that it was not read now: the store's memory is shown."""
+    """One end in the JSON of status; `remembered` is the store's memory of an end that was not read now."""
 
     backend: str
     state: State | None
@@ -89,7 +89,7 @@ class EndStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicationStatus:
-    """One line of `status`. `point_*` is the last consistent point; `in_sync` is None when it cannot be told."""
+    """One line of `status`; `point_*` is the last consistent point, `in_sync` None when it cannot be told."""
 
     replication: Replication
     state: State | None
