@@ -1,0 +1,240 @@
+"""The recipe: which array is told what, in which order, from whatever is seen (CP §8, §10)."""
+
+import pytest
+
+from replctl.core.model import Flow, Observation, Pair, Scalar, Side, State
+from replctl.core.plans import Course, Step
+from replctl.core.states import is_valid
+from replctl.drivers.powerstore.recipe import PowerStoreRecipe
+from replctl.drivers.powerstore.words import SessionWords, translate
+
+RECIPE = PowerStoreRecipe()
+
+
+def seen(backend: str, role: str, state: str) -> Observation:
+    said = translate(SessionWords(role=role, state=state))
+    return Observation(backend=backend, observed_at=0.0, state=said.state, flow=said.flow, word=state)
+
+
+def pair(west: str, east: str) -> Pair:
+    """Two words such as `S OK`, `D Failed_Over`."""
+    roles = {"S": "Source", "D": "Destination"}
+    (w_role, w_state), (e_role, e_state) = west.split(), east.split()
+    return Pair(seen("west", roles[w_role], w_state), seen("east", roles[e_role], e_state))
+
+
+def told(steps: tuple[Step, ...]) -> list[str]:
+    return [f"{step.name}@{step.side}" if step.action else f"wait {step.name}" for step in steps]
+
+
+def plan(
+    course: Course, new_source: Side, west: str, east: str, **arguments: Scalar
+) -> tuple[tuple[Step, ...], Pair]:
+    both = pair(west, east)
+    return RECIPE.steps(course, new_source, both, arguments), both
+
+
+FAILOVER_AND_REPROTECT = ["failover@peer", "reprotect@local"]
+
+
+@pytest.mark.parametrize(
+    ("west", "east", "steps"),
+    [
+        ("D OK", "S OK", FAILOVER_AND_REPROTECT),
+        ("D Synchronizing", "S Synchronizing", FAILOVER_AND_REPROTECT),
+        ("D OK", "S Failing_Over", ["wait failover", "reprotect@local"]),
+        ("D Failing_Over", "S Failing_Over", ["wait failover", "reprotect@local"]),
+        ("D Failing_Over", "S OK", ["wait failover", "reprotect@local"]),
+        ("S Failed_Over", "D Failed_Over", ["reprotect@local"]),
+        ("S Reprotecting", "D Reprotecting", ["wait reprotect"]),
+        ("S OK", "D Reprotecting", ["wait reprotect"]),
+        ("S OK", "D OK", []),
+        ("S Synchronizing", "D OK", []),
+    ],
+)
+def test_switch_gives_the_tail_from_wherever_it_stands(west: str, east: str, steps: list[str]) -> None:
+    assert told(plan(Course.SWITCH, Side.LOCAL, west, east)[0]) == steps
+    mirrored = [step.replace("local", "?").replace("peer", "local").replace("?", "peer") for step in steps]
+    assert told(plan(Course.SWITCH, Side.PEER, east, west)[0]) == mirrored
+
+
+def test_a_planned_failover_is_told_to_the_source_and_says_so() -> None:
+    (failover, reprotect), both = plan(Course.SWITCH, Side.LOCAL, "D OK", "S OK")
+    assert (failover.side, failover.arguments) == (Side.PEER, {"is_planned": True, "reverse": False})
+    assert failover.begins.met_by(both)
+    assert not failover.unplanned
+    assert (failover.patient, failover.deadline_seconds) == (True, 1800.0)
+    assert failover.moves == (
+        (Side.PEER, State.SOURCE, State.DEMOTING),
+        (Side.LOCAL, State.REPLICA, State.PROMOTING),
+    )
+    assert failover.sentence == "east hands over to west: final copy, then the roles swap"
+    assert failover.goal.met_by(pair("S Failed_Over", "D Failed_Over"))
+    assert failover.goal.met_by(pair("S OK", "D OK"))
+    assert not failover.goal.met_by(pair("S Failed_Over", "S Failing_Over"))
+    assert not failover.goal.met_by(pair("S Failing_Over", "D Failed_Over"))
+    assert reprotect.begins.met_by(pair("S Failed_Over", "D Failed_Over"))
+    assert not reprotect.begins.met_by(pair("S Failed_Over", "D Failing_Over"))
+    assert reprotect.goal.met_by(pair("S OK", "D OK"))
+    assert not reprotect.goal.met_by(pair("S OK", "D Reprotecting"))
+    assert dict(reprotect.arguments) == {}
+
+
+@pytest.mark.parametrize("west", ["D System_Paused", "D Paused", "S OK", "D Failed_Over"])
+def test_a_planned_failover_no_longer_fits_a_changed_pair(west: str) -> None:
+    failover = plan(Course.SWITCH, Side.LOCAL, "D OK", "S OK")[0][0]
+    source = pair("D OK", "S OK").peer
+    changed = pair(west, "D OK").local
+    fits = failover.begins.met_by(Pair(changed, source))
+    assert fits is (west in ("D System_Paused", "D Paused", "D Failed_Over"))
+    assert not failover.begins.met_by(Pair(changed, pair("D OK", "S System_Paused").peer))
+
+
+@pytest.mark.parametrize("west", ["D OK", "D Synchronizing", "D System_Paused", "D Paused", "D Error"])
+def test_a_takeover_is_told_to_the_end_that_takes_over(west: str) -> None:
+    (step,), both = plan(Course.TAKEOVER, Side.LOCAL, west, "S OK")
+    assert (step.side, step.arguments) == (Side.LOCAL, {"is_planned": False, "force": False})
+    assert (step.unplanned, step.deadline_seconds, step.patient) == (True, 300.0, False)
+    assert step.begins.met_by(both)
+    assert step.goal.sides == (Side.LOCAL,)
+    assert step.goal.met_by(pair("S Failed_Over", "S OK"))
+    assert not step.goal.met_by(pair("S Failing_Over_For_DR", "S OK"))
+    assert not step.begins.met_by(pair("S Failed_Over", "S OK"))
+
+
+def test_force_is_only_for_an_end_that_failed_over_already() -> None:
+    (step,), both = plan(Course.TAKEOVER, Side.LOCAL, "D Failed_Over", "D Failed_Over")
+    assert step.arguments["force"] is True
+    assert step.begins.met_by(both)
+    assert not step.begins.met_by(pair("D OK", "D Failed_Over"))
+    (gentle,), _ = plan(Course.TAKEOVER, Side.LOCAL, "D OK", "S OK")
+    assert not gentle.begins.met_by(pair("D Failed_Over", "S OK"))
+
+
+def test_what_is_not_given_is_not_sent() -> None:
+    (step,), _ = plan(Course.TAKEOVER, Side.LOCAL, "D OK", "S OK", use_test_copy=False, snapshot=None)
+    assert set(step.arguments) == {"is_planned", "force"}
+    (step,), _ = plan(Course.TAKEOVER, Side.LOCAL, "D OK", "S OK", use_test_copy=True, snapshot="snap-1")
+    assert step.arguments["use_test_copy"] is True
+    assert step.arguments["failover_snapshot_id"] == "snap-1"
+
+
+@pytest.mark.parametrize(
+    ("west", "moves"),
+    [
+        ("D OK", [(State.REPLICA, State.PROMOTING)]),
+        ("D Error", [(State.FAILED, State.REPLICA), (State.REPLICA, State.PROMOTING)]),
+        ("D Failing_Over", []),
+    ],
+)
+def test_the_moves_of_a_takeover(west: str, moves: list[tuple[State, State]]) -> None:
+    (step,), _ = plan(Course.TAKEOVER, Side.LOCAL, west, "S OK")
+    assert step.action == "failover"
+    assert [(origin, target) for _, origin, target in step.moves] == moves
+
+
+@pytest.mark.parametrize(
+    ("west", "steps"),
+    [
+        ("D Failing_Over_For_DR", ["wait failover"]),
+        ("S Failing_Over_For_DR", ["wait failover"]),
+        ("S Failed_Over", []),
+        ("S OK", []),
+    ],
+)
+def test_a_takeover_under_way_or_done(west: str, steps: list[str]) -> None:
+    assert told(plan(Course.TAKEOVER, Side.LOCAL, west, "S OK")[0]) == steps
+
+
+@pytest.mark.parametrize(
+    ("west", "east", "steps"),
+    [
+        ("S Failed_Over", "S OK", ["wait step_down", "reprotect@local"]),
+        ("S Failed_Over", "S System_Paused", ["wait step_down", "reprotect@local"]),
+        ("S Failed_Over", "D Failed_Over", ["reprotect@local"]),
+        ("S Failed_Over", "D System_Paused", ["reprotect@local"]),
+        ("S Reprotecting", "D Reprotecting", ["wait reprotect"]),
+        ("S OK", "D OK", []),
+    ],
+)
+def test_reprotect_waits_until_the_other_has_stepped_down(west: str, east: str, steps: list[str]) -> None:
+    found, _ = plan(Course.REPROTECT, Side.LOCAL, west, east)
+    assert told(found) == steps
+    if steps[:1] == ["wait step_down"]:
+        wait, reprotect = found
+        assert not wait.goal.met_by(pair("S Failed_Over", "S Failed_Over"))
+        assert wait.goal.met_by(pair("S Failed_Over", "D Failed_Over"))
+        assert reprotect.begins.met_by(pair("S Failed_Over", "D Failed_Over"))
+        assert not reprotect.begins.met_by(pair("S Failed_Over", "S OK"))
+
+
+def test_abandon_forces_the_old_source_waits_and_reprotects() -> None:
+    (failover, wait, reprotect), both = plan(Course.ABANDON, Side.LOCAL, "D Failed_Over", "S Failed_Over")
+    assert (failover.side, failover.arguments) == (Side.LOCAL, {"is_planned": False, "force": True})
+    assert failover.unplanned
+    assert failover.begins.met_by(both)
+    assert failover.goal.met_by(pair("S Failed_Over", "S Failed_Over"))
+    assert (wait.action, wait.name) == (None, "step_down")
+    assert wait.goal.met_by(pair("S Failed_Over", "D Failed_Over"))
+    assert not wait.goal.met_by(pair("S Failed_Over", "S Failed_Over"))
+    assert reprotect.side is Side.LOCAL
+    assert reprotect.goal.met_by(pair("S OK", "D OK"))
+
+
+@pytest.mark.parametrize(
+    ("west", "east", "steps"),
+    [
+        ("D Failing_Over_For_DR", "S Failed_Over", ["wait failover", "wait step_down", "reprotect@local"]),
+        ("S Failed_Over", "S Failed_Over", ["wait step_down", "reprotect@local"]),
+        ("S Failed_Over", "D Failed_Over", ["reprotect@local"]),
+        ("S Reprotecting", "D Reprotecting", ["wait reprotect"]),
+        ("S OK", "D OK", []),
+    ],
+)
+def test_abandon_gives_the_tail(west: str, east: str, steps: list[str]) -> None:
+    assert told(plan(Course.ABANDON, Side.LOCAL, west, east)[0]) == steps
+
+
+SIDES = [
+    f"{role} {state}"
+    for role in "SD"
+    for state in [
+        "OK",
+        "Synchronizing",
+        "System_Paused",
+        "Paused",
+        "Pausing",
+        "Resuming",
+        "Failing_Over",
+        "Failing_Over_For_DR",
+        "Failed_Over",
+        "Reprotecting",
+        "Error",
+        "Initializing",
+        "Fractured",
+        "Deleting",
+        "Nonsense",
+    ]
+]
+
+
+@pytest.mark.parametrize("course", list(Course))
+def test_any_pair_has_an_answer_that_the_state_machine_allows(course: Course) -> None:
+    for west in SIDES:
+        for east in SIDES:
+            steps, both = plan(course, Side.LOCAL, west, east)
+            assert len({step.name for step in steps}) == len(steps)
+            for step in steps:
+                assert step.sentence
+                assert step.deadline_seconds > 0
+                assert all(is_valid(origin, target) for _, origin, target in step.moves)
+                assert (step.action is None) == (not step.moves and not step.arguments and _waits(step))
+                assert "failover" not in (step.action or "") or "is_planned" in step.arguments
+            if course is not Course.TAKEOVER and not steps:
+                assert both.local.state is State.SOURCE
+                assert both.peer.state is State.REPLICA
+                assert both.local.flow is both.peer.flow is Flow.RUNNING
+
+
+def _waits(step: Step) -> bool:
+    return step.begins.local is None and step.begins.peer is None
