@@ -72,7 +72,7 @@ class Step:
     action: str | None
     goal: Goal
     begins: Goal
-    arguments: Mapping[str, Scalar] = field(default=NOTHING, hash=False)
+    arguments: Mapping[str, Scalar] = field(default_factory=lambda: NOTHING, hash=False)
     moves: tuple[tuple[Side, State, State], ...] = ()
     deadline_seconds: float
     patient: bool = False
