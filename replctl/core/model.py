@@ -220,7 +220,7 @@ class Observation:
     permits: frozenset[str] = frozenset()
     unsupported: str | None = None
     drill: bool = False
-    vendor: Mapping[str, Scalar] = field(default=NOTHING, hash=False)
+    vendor: Mapping[str, Scalar] = field(default_factory=lambda: NOTHING, hash=False)
     trouble: Trouble | None = None
 
     @property
@@ -309,7 +309,7 @@ class Intent:
     """What is asked of one replication.
 
     `to` is the backend of `failover --to`; `survivor` the backend that `reprotect` shall keep; `snapshot` a
-    snapshot to promote from. `side` says which end the verb speaks of.
+    snapshot to promote from.
     """
 
     verb: Verb
@@ -320,14 +320,11 @@ class Intent:
     snapshot: str | None = None
 
     @property
-    def side(self) -> Side:
-        return Side.LOCAL
-
-    @property
     def signature(self) -> str:
-        """Equal for intents that may join one another's operation: verb, side and what they aim at."""
+        """Equal for intents that may join one another's operation: verb, end, aim, planned or not."""
         aim = self.to or self.survivor or ""
-        return f"{self.verb.value}:{self.replication.local.backend}:{aim}"
+        way = "unplanned" if self.acknowledged.unplanned else "planned"
+        return f"{self.verb.value}:{self.replication.local.backend}:{aim}:{way}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

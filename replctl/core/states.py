@@ -72,6 +72,14 @@ def operation(origin: State, target: State) -> str:
     return "none" if origin is target else MOVES[origin, target]
 
 
+def way(origin: State, target: State) -> tuple[State, ...]:
+    """The states after `origin` on the shortest legal way to `target`, at most one between; empty if none."""
+    if (origin, target) in MOVES:
+        return (target,)
+    between = [middle for middle in State if (origin, middle) in MOVES and (middle, target) in MOVES]
+    return (between[0], target) if between else ()
+
+
 def diagram() -> str:
     """The table as a Mermaid state diagram, for the documentation."""
     lines = ["stateDiagram-v2"]

@@ -1,0 +1,562 @@
+"""Carrying out one operation, step by step, so that it can be killed at any instant (design §5).
+
+Each step: write down the intent, look again whether the plan still fits, send, write down what came back, look
+until the goal is seen or the deadline has come, write down the outcome. A change whose answer is lost is never
+sent again until both ends have been read as untouched for `SETTLE_SECONDS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from replctl.clock import Clock
+from replctl.core.errors import OutcomeUnknown, Rejected, ReplctlError, StoreRefused, Unauthorized
+from replctl.core.events import Noticed, Report, StepBegan, StepEnded, StepWaits
+from replctl.core.journal import OperationRecord, StepPhase, StepRecord
+from replctl.core.model import Observation, Pair, Side
+from replctl.core.outcomes import Outcome, outcome_of
+from replctl.core.planner import decide
+from replctl.core.plans import Plan, Receipt, Refusal, Step
+from replctl.core.results import Failure
+from replctl.engine.backends import Backends
+from replctl.engine.looking import Watcher
+from replctl.engine.ports import Store
+from replctl.engine.requests import Proposal, Request
+from replctl.engine.tracking import Tracker
+from replctl.resilience import Look
+
+FIRST_POLL_SECONDS = 0.5
+LONGEST_POLL_SECONDS = 5.0
+POLL_GROWTH = 1.5
+SETTLE_SECONDS = 10.0  # untouched for so long: what was sent did not happen (views lag by a few seconds)
+REFUSED_SETTLE_SECONDS = 4.0  # the same after the backend's own no
+PROGRESS_GRACE_SECONDS = 300.0  # a copy whose progress moved within this goes on (design §4)
+CALL_SECONDS = 60.0  # one change, from sending to answer
+MOST_SENDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a step, or the whole operation, came out when it did not simply succeed."""
+
+    outcome: Outcome
+    failure: Failure | None = None
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What carrying out needs of the engine."""
+
+    backends: Backends
+    watcher: Watcher
+    store: Store
+    clock: Clock
+    report: Report
+
+
+class Carrier:
+    """One operation under way. The caller holds the replication's lock."""
+
+    def __init__(self, desk: Desk, proposal: Proposal, record: OperationRecord, request: Request) -> None:
+        self.desk = desk
+        self.proposal = proposal
+        self.intent = proposal.intent
+        self.record = record
+        self.request = request
+        self.pair = proposal.pair
+        self.changed = any(_took(step) for step in record.steps)
+        self.tracker = Tracker(record, desk.store, desk.clock, desk.report)
+        self.started_at = desk.clock.monotonic()
+
+    def run(self) -> Ending:
+        """All steps that are left; the first that does not succeed ends it."""
+        self.tracker.begin(self.pair)
+        tail = {step.name: step for step in self.proposal.plan.steps}
+        for kept in self.record.steps:
+            if kept.phase is StepPhase.ENDED and kept.outcome is Outcome.SUCCEEDED:
+                continue
+            step = tail.get(kept.name)
+            if step is None:
+                self._write(kept, phase=StepPhase.ENDED, outcome=Outcome.SUCCEEDED)
+                continue
+            ending = _StepRun(self, step, kept).run()
+            if ending is not None:
+                return ending
+        return Ending(Outcome.SUCCEEDED)
+
+    # -- shared by the steps ---------------------------------------------------------------------------------
+
+    def look(self, *, before_send: bool = False) -> Pair:
+        """Both ends, now. An acknowledged unplanned promotion asks past an open breaker, once a send."""
+        look = Look(
+            deadline=self.desk.clock.monotonic() + self.desk.watcher.budget_seconds,
+            retry=before_send,
+            probe=self.request.probe or (before_send and self.intent.acknowledged.unplanned),
+            cancel=self.request.cancel,
+        )
+        self.pair = self.desk.watcher.pair(self.intent.replication, look)
+        return self.pair
+
+    def _write(self, kept: StepRecord, **changes: object) -> StepRecord:
+        written: StepRecord = replace(kept, **changes)  # type: ignore[arg-type]  # names are StepRecord's own
+        self.desk.store.write_step(self.record.operation_id, written)
+        steps = tuple(written if each.number == written.number else each for each in self.record.steps)
+        self.record = replace(self.record, steps=steps)
+        return written
+
+    def intend(self, kept: StepRecord, **changes: object) -> StepRecord:
+        """Durable before anything is sent; a store that refuses stops the step."""
+        return self._write(kept, **changes)
+
+    def note(self, kept: StepRecord, **changes: object) -> StepRecord:
+        """After something was sent: a store that refuses must not stop the looking."""
+        try:
+            return self._write(kept, **changes)
+        except StoreRefused as error:
+            self.desk.report(Noticed(topic="journal", message=error.message))
+            return replace(kept, **changes)  # type: ignore[arg-type]  # names are StepRecord's own
+
+    def failed(self, error: ReplctlError, *, touched: bool = False) -> Ending:
+        """The outcome of an error: its own when nothing was changed, else partial."""
+        failure = Failure(code=error.code, message=str(error), remedy=error.remedy, retry_at=error.retry_at)
+        partly = self.changed or touched
+        return Ending(Outcome.PARTIAL if partly else outcome_of(error.exit_code), failure)
+
+    def stopped(self, outcome: Outcome, code: str, message: str, remedy: str = "") -> Ending:
+        return Ending(outcome, Failure(code=code, message=message, remedy=remedy))
+
+
+class _StepRun:
+    """One step of an operation, from its intent to its outcome."""
+
+    def __init__(self, carrier: Carrier, step: Step, kept: StepRecord) -> None:
+        self.carrier = carrier
+        self.desk = carrier.desk
+        self.step = step
+        self.kept = kept
+        self.end = carrier.intent.replication.end(step.side)
+        self.backends = {side: carrier.intent.replication.end(side).backend for side in Side}
+        self.before: Pair | None = None
+        self.refused: ReplctlError | None = None
+        self.receipt = Receipt(kept.receipt) if kept.receipt else None
+        self.job_ended = False
+        self.began = self.desk.clock.monotonic()
+        self.moved_at = self.began
+        self.steady_since: float | None = None
+        self.last_words: tuple[object, ...] = ()
+
+    def run(self) -> Ending | None:
+        """None when the goal was seen, else how the operation ends."""
+        carrier, step = self.carrier, self.step
+        self.desk.report(
+            StepBegan(
+                operation_id=carrier.record.operation_id,
+                replication=carrier.intent.replication.key,
+                step=step.name,
+                number=self.kept.number,
+                of=len(carrier.record.steps),
+                backend=self.end.backend,
+                sentence=step.sentence,
+            )
+        )
+        try:
+            ending = self._begin() or self._await()
+        except StoreRefused as error:
+            ending = carrier.failed(error)
+        outcome = ending.outcome if ending else Outcome.SUCCEEDED
+        self._close(outcome, ending.failure if ending else None)
+        return ending
+
+    def _close(self, outcome: Outcome, failure: Failure | None) -> None:
+        clock = self.desk.clock
+        still = outcome in (Outcome.IN_PROGRESS, Outcome.UNKNOWN, Outcome.INTERRUPTED, Outcome.REFUSED)
+        self.kept = self.carrier.note(
+            self.kept,
+            phase=self.kept.phase if still else StepPhase.ENDED,
+            outcome=outcome,
+            finished=None if still else clock.now(),
+            error_code=failure.code if failure else None,
+            error_message=failure.message if failure else None,
+        )
+        self.desk.report(
+            StepEnded(
+                operation_id=self.carrier.record.operation_id,
+                replication=self.carrier.intent.replication.key,
+                step=self.step.name,
+                backend=self.end.backend,
+                outcome=outcome.value,
+                seconds=clock.monotonic() - self.began,
+            )
+        )
+
+    def _begin(self) -> Ending | None:
+        """Send the step unless it may have been sent already, or only has to be waited for."""
+        if self.kept.phase is not StepPhase.PENDING:
+            return None
+        if self.step.action is None:
+            self.kept = self.carrier.intend(
+                self.kept, phase=StepPhase.ACCEPTED, started=self.desk.clock.now()
+            )
+            return None
+        return self._send()
+
+    # -- sending ---------------------------------------------------------------------------------------------
+
+    def _send(self) -> Ending | None:
+        carrier = self.carrier
+        expired = self._acknowledgement_expired()
+        if expired is not None:
+            return expired
+        self.kept = carrier.intend(
+            self.kept,
+            phase=StepPhase.INTENDED,
+            started=self.kept.started or self.desk.clock.now(),
+            sends=self.kept.sends + 1,
+        )
+        misfit = self._fits()
+        if misfit is not None or self.step.goal.met_by(carrier.pair):
+            return misfit
+        if not self.desk.store.still_stands(carrier.record.operation_id):
+            return carrier.stopped(
+                Outcome.PARTIAL if carrier.changed else Outcome.CONFLICT,
+                "operation-gone",
+                "the operation was abandoned, or its store was taken away; nothing more is sent",
+                "replctl status, then type the command again",
+            )
+        self.before = carrier.pair
+        return self._act()
+
+    def _act(self) -> Ending | None:
+        step, carrier = self.step, self.carrier
+        look = Look(
+            deadline=self.desk.clock.monotonic() + CALL_SECONDS,
+            probe=carrier.request.probe or step.unplanned,
+            cancel=carrier.request.cancel,
+        )
+        try:
+            driver = self.desk.backends.driver(self.end.backend)
+            seen = carrier.pair.end(step.side)
+            self.receipt = driver.act(self.end, step.action or "", step.arguments, seen, look)
+        except OutcomeUnknown as error:
+            self.kept = carrier.note(
+                self.kept, phase=StepPhase.LOST, error_code=error.code, error_message=error.message
+            )
+        except Rejected as error:
+            self.refused = error
+            self.kept = carrier.note(
+                self.kept, phase=StepPhase.LOST, error_code=error.code, error_message=error.message
+            )
+        except (Unauthorized, ReplctlError) as error:
+            return carrier.failed(error, touched=self.kept.sends > 1)
+        else:
+            self.kept = carrier.note(self.kept, phase=StepPhase.ACCEPTED, receipt=self.receipt.job)
+            if self.receipt.job is None:
+                self.tracker_caused()
+            if not carrier.request.wait:
+                return self._not_waiting()
+        self.steady_since = None
+        return None
+
+    def _not_waiting(self) -> Ending:
+        operation = self.carrier.record.operation_id
+        return self.carrier.stopped(
+            Outcome.IN_PROGRESS,
+            "not-waited-for",
+            f"{self.step.name} was accepted and goes on",
+            f"replctl op resume {operation}",
+        )
+
+    def _acknowledgement_expired(self) -> Ending | None:
+        """Acknowledgements belong to one operation and end with its deadline (design §5)."""
+        carrier, record = self.carrier, self.carrier.record
+        late = self.desk.clock.now() > record.deadline_at
+        if not (self.step.unplanned and late and carrier.proposal.joins) or carrier.proposal.resumed:
+            return None
+        flags = " ".join(carrier.intent.acknowledged.flags)
+        return carrier.stopped(
+            Outcome.UNKNOWN,
+            "acknowledgement-expired",
+            "what was acknowledged ended with the operation's deadline, and the step was not seen to happen",
+            f"replctl op resume {record.operation_id} {flags}".rstrip(),
+        )
+
+    def _fits(self) -> Ending | None:
+        """Look again right before sending: does the plan still fit?"""
+        pair = self.carrier.look(before_send=True)
+        if self.step.goal.met_by(pair):
+            return None
+        if self._is_first():
+            return self._decided_anew(pair)
+        return self._await_beginning(pair)
+
+    def _is_first(self) -> bool:
+        return not self.carrier.changed and not any(
+            step.phase is StepPhase.ENDED and step.outcome is Outcome.SUCCEEDED
+            for step in self.carrier.record.steps
+        )
+
+    def _decided_anew(self, pair: Pair) -> Ending | None:
+        """The whole judgement once more, with fresh eyes: the same course must come out."""
+        carrier = self.carrier
+        context = self.desk.watcher.context(carrier.intent.replication, joins=carrier.record)
+        driver = self.desk.backends.driver(self.end.backend)
+        fresh = replace(context, own_transient=self.kept.sends > 1, other_operation=None)
+        decision = decide(carrier.intent, pair, fresh, driver.recipe)
+        plan = carrier.proposal.plan
+        if isinstance(decision, Plan):
+            same = decision.course is plan.course and decision.new_source is plan.new_source
+            if same and decision.steps and decision.steps[0].name == self.step.name:
+                return None
+        return self._world_changed(decision if isinstance(decision, Refusal) else None)
+
+    def _world_changed(self, refusal: Refusal | None) -> Ending:
+        why = ", ".join(refusal.names) if refusal else "it would now be done differently"
+        failure = Failure(
+            code="world-changed",
+            message=f"since the plan was made the world changed ({why}); nothing was sent",
+            remedy=refusal.next if refusal else "type the command again",
+        )
+        return Ending(Outcome.PARTIAL if self.carrier.changed else Outcome.CONFLICT, failure, refusal)
+
+    def _await_beginning(self, pair: Pair) -> Ending | None:
+        """A later step begins when both ends are where the one before left them; views lag, so wait for it."""
+        deadline = self._deadline()
+        steady_since = self.desk.clock.monotonic()
+        poll = FIRST_POLL_SECONDS
+        while not (self.step.begins.met_by(pair) or self.step.goal.met_by(pair)):
+            now = self.desk.clock.monotonic()
+            odd = self._all_read(pair) and not self._changing(pair)
+            steady_since = steady_since if odd else now
+            if odd and now - steady_since >= SETTLE_SECONDS:
+                return self._world_changed(None)
+            if now >= deadline:
+                return self.carrier.stopped(
+                    Outcome.PARTIAL,
+                    "cannot-go-on",
+                    self._reads(pair),
+                    "replctl status; then the command again",
+                )
+            if self._wait(min(poll, deadline - now)):
+                return self._interrupted()
+            poll = min(poll * POLL_GROWTH, LONGEST_POLL_SECONDS)
+            pair = self.carrier.look()
+        return None
+
+    # -- waiting ---------------------------------------------------------------------------------------------
+
+    def _await(self) -> Ending | None:
+        """Look until the goal is seen, the change is proven not to have happened, or the deadline has come."""
+        poll = FIRST_POLL_SECONDS
+        while True:
+            pair = self.carrier.look()
+            self._tell(pair)
+            if self.step.goal.met_by(pair):
+                self._reached(pair)
+                return None
+            ending, sent_again = self._judge(pair)
+            if ending is not None:
+                return ending
+            now, deadline = self.desk.clock.monotonic(), self._deadline()
+            if now >= deadline:
+                return self._expired(pair)
+            if self._wait(min(poll, deadline - now)):
+                return self._interrupted()
+            poll = FIRST_POLL_SECONDS if sent_again else min(poll * POLL_GROWTH, LONGEST_POLL_SECONDS)
+
+    def _wait(self, seconds: float) -> bool:
+        cancel = self.carrier.request.cancel
+        if cancel is not None and cancel.is_set:
+            return True
+        return self.desk.clock.wait(seconds, cancel)
+
+    def _reached(self, pair: Pair) -> None:
+        if self.kept.sends:
+            self.tracker_caused()
+            self.carrier.changed = True
+        self._record(pair)
+
+    def _record(self, pair: Pair) -> None:
+        try:
+            self.carrier.tracker.settled(pair)
+        except StoreRefused as error:
+            self.desk.report(Noticed(topic="journal", message=error.message))
+
+    def tracker_caused(self) -> None:
+        try:
+            self.carrier.tracker.caused(self.step, self.backends)
+        except StoreRefused as error:
+            self.desk.report(Noticed(topic="journal", message=error.message))
+
+    def _judge(self, pair: Pair) -> tuple[Ending | None, bool]:
+        """What the present look means: an ending, or that the step was sent again, or neither."""
+        self._follow_job()
+        steady = self._steady_for(pair)
+        if self._changing(pair):
+            return self._somebody_elses(pair), False
+        if self.refused is not None:
+            return (self._refusal(pair) if steady >= REFUSED_SETTLE_SECONDS else None), False
+        if steady < SETTLE_SECONDS:
+            return None, False
+        if not self._untouched(pair):
+            return self._stranded(pair), False
+        if self.kept.phase in (StepPhase.LOST, StepPhase.INTENDED):
+            return self._proven_unsent()
+        return None, False
+
+    def _somebody_elses(self, pair: Pair) -> Ending | None:
+        """A transient: ours to wait for, unless the backend refused our change because of another's."""
+        if self.refused is None or self.kept.sends > 1 or self.receipt is not None:
+            if self.kept.sends:
+                self.tracker_caused()
+            return None
+        if self.carrier.changed:
+            return None
+        return self.carrier.stopped(
+            Outcome.CONFLICT,
+            "foreign-operation",
+            f"{self.end.backend} is busy with a change that we did not begin ({self._reads(pair)})",
+            "replctl status; then the command again",
+        )
+
+    def _proven_unsent(self) -> tuple[Ending | None, bool]:
+        """Both ends have been untouched for long enough: what was sent did not happen."""
+        if self.kept.sends >= MOST_SENDS:
+            error = OutcomeUnknown(
+                f"sent {self.kept.sends} times and never seen to happen", backend=self.end.backend
+            )
+            return self.carrier.stopped(Outcome.UNKNOWN, error.code, str(error)), False
+        ending = self._send()
+        return ending, ending is None
+
+    def _refusal(self, pair: Pair) -> Ending:
+        assert self.refused is not None
+        return self.carrier.failed(self.refused, touched=not self._untouched(pair))
+
+    def _stranded(self, pair: Pair) -> Ending | None:
+        """It ended somewhere else: neither where it began nor where it should."""
+        if self.step.action is None or not self._all_read(pair):
+            return None
+        self._record(pair)
+        self.carrier.changed = True
+        return self.carrier.stopped(
+            Outcome.PARTIAL,
+            "ended-elsewhere",
+            f"{self.step.name} did not end as it should: {self._reads(pair)}",
+            f"replctl explain {self.carrier.intent.replication.key}",
+        )
+
+    def _follow_job(self) -> None:
+        """Ask after the backend's own handle of the work: its no comes sooner there than from the states."""
+        if self.receipt is None or self.receipt.job is None or self.job_ended or self.refused is not None:
+            return
+        look = Look(deadline=self.desk.clock.monotonic() + self.desk.watcher.budget_seconds)
+        try:
+            followed = self.desk.backends.driver(self.end.backend).follow(self.receipt, look)
+        except ReplctlError:
+            return  # the states tell too, only later
+        self.job_ended = followed.ended
+        if followed.failure is not None:
+            self.refused = Rejected(
+                followed.failure, vendor_code=followed.vendor_code, backend=self.end.backend
+            )
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def _sides(self) -> tuple[Side, ...]:
+        return tuple(dict.fromkeys((*self.step.goal.sides, *self.step.begins.sides)))
+
+    def _all_read(self, pair: Pair) -> bool:
+        return all(pair.end(side).trouble is None for side in self._sides())
+
+    def _changing(self, pair: Pair) -> bool:
+        ends = [(side, pair.end(side)) for side in self._sides()]
+        return any(
+            seen.trouble is None and seen.changing and not self._as_before(side, seen) for side, seen in ends
+        )
+
+    def _as_before(self, side: Side, seen: Observation) -> bool:
+        """A transient that was there before we sent anything is not of our making."""
+        if self.before is None:
+            return False
+        was = self.before.end(side)
+        return was.changing and was.word == seen.word
+
+    def _untouched(self, pair: Pair) -> bool:
+        return self._all_read(pair) and self.step.begins.met_by(pair)
+
+    def _steady_for(self, pair: Pair) -> float:
+        """For how long all that matters has been read, quiet, and in one piece: untouched or stranded."""
+        now = self.desk.clock.monotonic()
+        kind = (self._untouched(pair), *(pair.end(side).state for side in self._sides()))
+        quiet = self._all_read(pair) and not self._changing(pair)
+        if not quiet or kind != self.last_words or self.steady_since is None:
+            self.last_words = kind
+            self.steady_since = now if quiet else None
+        return now - self.steady_since if self.steady_since is not None else 0.0
+
+    def _deadline(self) -> float:
+        """When to stop waiting, on the monotonic clock: the step's own, or the person's `--timeout`."""
+        wanted = self.carrier.request.timeout_seconds
+        if wanted is not None:
+            return self.carrier.started_at + wanted
+        own = self.began + self.step.deadline_seconds
+        return max(own, self.moved_at + PROGRESS_GRACE_SECONDS) if self.step.patient else own
+
+    def _tell(self, pair: Pair) -> None:
+        progress = pair.local.progress or pair.peer.progress
+        if progress is not None and progress.percent is not None and progress.percent != self._percent:
+            self._percent = progress.percent
+            self.moved_at = self.desk.clock.monotonic()
+        self.desk.report(
+            StepWaits(
+                operation_id=self.carrier.record.operation_id,
+                replication=self.carrier.intent.replication.key,
+                step=self.step.name,
+                local_word=_word(pair.local),
+                peer_word=_word(pair.peer),
+                elapsed_seconds=self.desk.clock.monotonic() - self.began,
+                progress=progress,
+            )
+        )
+
+    _percent: float | None = None
+
+    def _reads(self, pair: Pair) -> str:
+        return "; ".join(f"{seen.backend} reads {_word(seen)}" for seen in (pair.local, pair.peer))
+
+    # -- not reached -----------------------------------------------------------------------------------------
+
+    def _interrupted(self) -> Ending:
+        operation = self.carrier.record.operation_id
+        return self.carrier.stopped(
+            Outcome.INTERRUPTED,
+            "interrupted",
+            f"stopped waiting for {self.step.name}; what was begun goes on",
+            f"replctl op wait {operation}",
+        )
+
+    def _expired(self, pair: Pair) -> Ending:
+        """The deadline has come: say what is known, which is never that it failed."""
+        operation = self.carrier.record.operation_id
+        remedy = f"replctl op wait {operation}"
+        goal_read = all(pair.end(side).trouble is None for side in self.step.goal.sides)
+        running = self._changing(pair) or self.step.action is None or self._job_runs()
+        if goal_read and running:
+            message = f"{self.step.name} is still in progress ({self._reads(pair)})"
+            return self.carrier.stopped(Outcome.IN_PROGRESS, "deadline", message, remedy)
+        message = f"what became of {self.step.name} is not known ({self._reads(pair)})"
+        return self.carrier.stopped(Outcome.UNKNOWN, "outcome-unknown", message, remedy)
+
+    def _job_runs(self) -> bool:
+        return self.receipt is not None and self.receipt.job is not None and not self.job_ended
+
+
+def _took(step: StepRecord) -> bool:
+    return step.sends > 0 and step.phase is StepPhase.ENDED and step.outcome is Outcome.SUCCEEDED
+
+
+def _word(seen: Observation) -> str:
+    if seen.trouble is not None:
+        return f"nothing ({seen.trouble.message})"
+    return seen.word or str(seen.state or "unknown")

@@ -1,0 +1,541 @@
+"""The engine: `propose` an intent, `carry_out` what was proposed; the same for the command line and the daemon.
+
+It never prints, reads no file and knows no vendor. Commands end in an `OperationResult`; errors that it expects
+are outcomes, not exceptions. Who finishes what: a command goes on only with operations of the replications that
+it names and with the same intent (design §5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+from replctl.clock import Clock
+from replctl.core.errors import Conflict, InvalidInput, Locked, NotFound, ReplctlError, StoreRefused
+from replctl.core.events import Noticed, OperationBegan, OperationEnded, Report
+from replctl.core.journal import OperationRecord, StepRecord
+from replctl.core.model import (
+    Acknowledgements,
+    Holder,
+    Intent,
+    Observation,
+    Pair,
+    Replication,
+    Side,
+    TroubleKind,
+    Verb,
+    Who,
+)
+from replctl.core.outcomes import OPEN, Outcome, outcome_of
+from replctl.core.planner import decide
+from replctl.core.plans import Course, Decision, Goal, Plan, Refusal, Step
+from replctl.core.results import Explanation, Failure, OperationResult, StatusReport
+from replctl.correlation import correlation, current, under
+from replctl.engine.backends import Backends
+from replctl.engine.carrying import Carrier, Desk, Ending
+from replctl.engine.looking import Watcher, identity_text
+from replctl.engine.ports import Driver, Store
+from replctl.engine.requests import Proposal, Request
+from replctl.resilience import Look
+
+OBSERVE_SECONDS = 3.0  # one look at everything (design §1, promise 5)
+PROPOSE_SECONDS = 10.0  # a look before a change may ask again
+WATCH_SECONDS = 1.0  # between looks at an operation that another process carries out
+ACKNOWLEDGED_SECONDS = 3600.0  # how long an operation's acknowledgements last when its steps say no more
+_TROUBLES = {
+    TroubleKind.CREDENTIALS: Outcome.UNAUTHORIZED,
+    TroubleKind.ABSENT: Outcome.NOT_FOUND,
+    TroubleKind.AMBIGUOUS: Outcome.NOT_FOUND,
+}
+_OURS_TO_MEND = frozenset(
+    {TroubleKind.CREDENTIALS, TroubleKind.TLS, TroubleKind.NAME, TroubleKind.BREAKER, TroubleKind.ABSENT}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who runs this process, and the command line as typed, without secrets."""
+
+    who: Who
+    command: str
+
+
+class Engine:
+    """One process's way to look at replications and to change them."""
+
+    def __init__(
+        self,
+        *,
+        open_driver: Callable[[str], Driver],
+        store: Store,
+        clock: Clock,
+        report: Report,
+        caller: Caller,
+        observe_seconds: float = OBSERVE_SECONDS,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._report = report
+        self._caller = caller
+        self._backends = Backends(open_driver, clock)
+        self._watcher = Watcher(self._backends, store, clock, observe_seconds)
+
+    def close(self) -> None:
+        """Sign out of every backend that was asked."""
+        self._backends.close()
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def status(self, replications: Sequence[Replication], request: Request) -> StatusReport:
+        """One attempt a request, both sites at once, within the observation budget (design §6)."""
+        return self._watcher.status(replications, self._look(request, self._watcher.budget_seconds))
+
+    def explain(self, replication: Replication, request: Request) -> Explanation:
+        """What is seen, and what each verb would do now; writes to no backend."""
+        pair = self._watcher.pair(replication, self._look(request, self._watcher.budget_seconds))
+        intents = [_plain_intent(verb, replication) for verb in (Verb.PROMOTE, Verb.DEMOTE, Verb.REPROTECT)]
+        verbs = tuple((intent.verb, self._decide(intent, pair, None)) for intent in intents)
+        return Explanation(status=self._watcher.line(replication, pair), pair=pair, verbs=verbs)
+
+    # -- proposing -------------------------------------------------------------------------------------------
+
+    def propose(self, intent: Intent, request: Request) -> Proposal | OperationResult:
+        """A plan to agree to, or the result when there is nothing to carry out: refused, unchanged, unread …"""
+        with correlation(intent.replication.namespace, intent.replication.name, self._clock):
+            return self._propose(intent, request)
+
+    def dry_run(self, intent: Intent, request: Request) -> OperationResult:
+        """What would be done; makes no write anywhere."""
+        with correlation(intent.replication.namespace, intent.replication.name, self._clock):
+            proposed = self._propose(intent, request)
+            if isinstance(proposed, OperationResult):
+                return proposed
+            return self._result(intent, Outcome.PLANNED, plan=proposed.plan, pair=proposed.pair)
+
+    def _propose(self, intent: Intent, request: Request) -> Proposal | OperationResult:
+        replication = intent.replication
+        _check_backends_named(intent)
+        joins = self._joinable(intent)
+        look = self._look(request, PROPOSE_SECONDS, retry=True, probe=intent.acknowledged.unplanned)
+        pair = self._watcher.pair(replication, look)
+        trouble = self._blocking_trouble(intent, pair)
+        if trouble is not None:
+            return trouble
+        if joins is not None:
+            return self._proposal_to_join(intent, joins, pair)
+        decision = self._decide(intent, pair, None)
+        if isinstance(decision, Refusal):
+            return self._refused(intent, decision, pair)
+        if decision.unchanged:
+            return self._unchanged(intent, decision, pair)
+        return Proposal(intent=intent, plan=decision, pair=pair, correlation_id=current())
+
+    def _joinable(self, intent: Intent) -> OperationRecord | None:
+        """The open operation of the same intent, which this command goes on with."""
+        for record in self._store.operations(intent.replication.key, open_only=True):
+            if record.signature == intent.signature:
+                return record
+        return None
+
+    def _proposal_to_join(self, intent: Intent, record: OperationRecord, pair: Pair) -> Proposal:
+        plan = self._rest_of(intent, record, pair)
+        return Proposal(intent=intent, plan=plan, pair=pair, correlation_id=current(), joins=record)
+
+    def _rest_of(self, intent: Intent, record: OperationRecord, pair: Pair) -> Plan:
+        """The steps of an open operation that are not observed to be done."""
+        side = intent.replication.side_of(record.new_source) or Side.LOCAL
+        course = record.course or Course.SWITCH
+        recipe = self._backends.driver(intent.replication.local.backend).recipe
+        arguments = {"use_test_copy": intent.acknowledged.use_test_copy, "snapshot": intent.snapshot}
+        steps = recipe.steps(course, side, pair, arguments)
+        return Plan(
+            course=course,
+            new_source=side,
+            steps=steps,
+            goal=steps[-1].goal if steps else Goal(),
+            from_state=record.from_state,
+            to_state=record.to_state,
+            acknowledged=intent.acknowledged,
+            data_loss=record.data_loss,
+        )
+
+    def _decide(self, intent: Intent, pair: Pair, joins: OperationRecord | None) -> Decision:
+        context = self._watcher.context(intent.replication, joins=joins)
+        recipe = self._backends.driver(intent.replication.local.backend).recipe
+        return decide(intent, pair, context, recipe)
+
+    def _blocking_trouble(self, intent: Intent, pair: Pair) -> OperationResult | None:
+        """An end that had to be read and was not, as an outcome of its own rather than a guard's refusal."""
+        if pair.local.trouble is not None:
+            return self._troubled(intent, pair.local)
+        if pair.peer.trouble is None or _is_takeover(intent):
+            return None
+        planned_promotion = _shall_be_source(intent)
+        if planned_promotion and pair.peer.trouble.kind not in _OURS_TO_MEND:
+            return None  # the planner words the refusal, with evidence and stated loss
+        return self._troubled(intent, pair.peer)
+
+    def _troubled(self, intent: Intent, seen: Observation) -> OperationResult:
+        trouble = seen.trouble
+        assert trouble is not None
+        failure = Failure(
+            code=trouble.code,
+            message=f"{seen.backend}: {trouble.message}",
+            remedy=trouble.remedy,
+            retry_at=trouble.retry_at,
+        )
+        outcome = _TROUBLES.get(trouble.kind, Outcome.UNREACHABLE)
+        return self._result(intent, outcome, failure=failure, backend=seen.backend)
+
+    def _refused(self, intent: Intent, refusal: Refusal, pair: Pair) -> OperationResult:
+        unsupported = refusal.names == ("unsupported",)
+        outcome = Outcome.UNSUPPORTED if unsupported else Outcome.REFUSED
+        if refusal.conflict:
+            outcome = Outcome.CONFLICT
+        return self._result(intent, outcome, refusal=refusal, pair=pair)
+
+    def _unchanged(self, intent: Intent, plan: Plan, pair: Pair) -> OperationResult:
+        """So already and proven by these observations; an end whose last change was unverified is not proven."""
+        unverified = self._store.unverified(intent.replication.key)
+        named = {intent.replication.end(side).backend for side in plan.goal.sides}
+        if not unverified & named:
+            return self._result(intent, Outcome.UNCHANGED, plan=plan, pair=pair)
+        failure = Failure(
+            code="unverified",
+            message=f"the last change on {', '.join(sorted(unverified & named))} was never verified",
+            remedy=f"replctl explain {intent.replication.key}",
+        )
+        return self._result(intent, Outcome.UNKNOWN, plan=plan, pair=pair, failure=failure)
+
+    # -- carrying out ----------------------------------------------------------------------------------------
+
+    def carry_out(self, proposal: Proposal, request: Request) -> OperationResult:
+        """Do exactly what was proposed, under the replication's lock; look again before each change."""
+        key = proposal.intent.replication.key
+        holder = Holder(
+            who=self._caller.who,
+            since=self._clock.now(),
+            command=self._caller.command,
+            operation_id=proposal.joins.operation_id if proposal.joins else None,
+        )
+        with under(proposal.correlation_id):
+            try:
+                with self._store.lock(key, holder):
+                    return self._carry_out_locked(proposal, request)
+            except Locked as error:
+                return self._errored(proposal.intent, error, holder=error.holder)
+            except (StoreRefused, Conflict) as error:
+                return self._errored(proposal.intent, error)
+
+    def _carry_out_locked(self, proposal: Proposal, request: Request) -> OperationResult:
+        intent = proposal.intent
+        open_now = self._store.operations(intent.replication.key, open_only=True)
+        joined = proposal.joins.operation_id if proposal.joins else None
+        if [record.operation_id for record in open_now if record.operation_id != joined] or (
+            joined is not None and not open_now
+        ):
+            error = Conflict(
+                "another process has begun or ended an operation meanwhile", remedy="type it again"
+            )
+            return self._errored(intent, error)
+        record = proposal.joins or self._new_record(proposal, request)
+        if proposal.joins is None:
+            self._store.begin(record)
+            self._remember_identities(intent.replication, proposal.pair)
+        return self._run(proposal, record, request)
+
+    def _run(self, proposal: Proposal, record: OperationRecord, request: Request) -> OperationResult:
+        began = self._clock.monotonic()
+        self._report(
+            OperationBegan(
+                operation_id=record.operation_id,
+                replication=record.replication,
+                verb=record.verb,
+                steps=tuple(step.name for step in record.steps),
+                joined=proposal.joins is not None,
+            )
+        )
+        desk = Desk(self._backends, self._watcher, self._store, self._clock, self._report)
+        carrier = Carrier(desk, proposal, record, request)
+        ending = carrier.run()
+        record = self._finish(carrier, ending)
+        self._report(
+            OperationEnded(
+                operation_id=record.operation_id,
+                replication=record.replication,
+                outcome=ending.outcome.value,
+                seconds=self._clock.monotonic() - began,
+            )
+        )
+        return self._result(
+            proposal.intent,
+            ending.outcome,
+            record=record,
+            failure=ending.failure,
+            refusal=ending.refusal,
+            pair=carrier.pair,
+            plan=proposal.plan,
+        )
+
+    def _finish(self, carrier: Carrier, ending: Ending) -> OperationRecord:
+        record = carrier.record
+        failure = ending.failure
+        code, message = (failure.code, failure.message) if failure else (None, None)
+        at = self._clock.now()
+        try:
+            if ending.outcome is Outcome.SUCCEEDED:
+                self._remember_survivor(record)
+                self._watcher.remember([carrier.intent.replication], {record.replication: carrier.pair})
+            self._store.finish(record.operation_id, ending.outcome, at, code, message)
+        except StoreRefused as error:  # what was observed stays true; the journal lacks its last line
+            self._report(Noticed(topic="journal", message=error.message))
+        finished = None if ending.outcome in OPEN else at
+        return replace(record, outcome=ending.outcome, finished=finished)
+
+    def _remember_survivor(self, record: OperationRecord) -> None:
+        """After an acknowledged unplanned promotion the journal knows who holds the newer writes (design §3)."""
+        alone = record.course is Course.TAKEOVER
+        self._store.set_survivor(record.replication, record.new_source if alone else None)
+
+    def _remember_identities(self, replication: Replication, pair: Pair) -> None:
+        for side in Side:
+            seen, end = pair.end(side), replication.end(side)
+            if seen.resource is not None:
+                text = identity_text(end, seen.resource)
+                self._store.remember_identity(replication.key, end.backend, text)
+
+    def _new_record(self, proposal: Proposal, request: Request) -> OperationRecord:
+        intent, plan = proposal.intent, proposal.plan
+        now = self._clock.now()
+        lasting = request.timeout_seconds or max(
+            ACKNOWLEDGED_SECONDS, sum(step.deadline_seconds for step in plan.steps)
+        )
+        return OperationRecord(
+            operation_id=_operation_id(),
+            correlation_id=proposal.correlation_id,
+            replication=intent.replication.key,
+            verb=intent.verb.value,
+            signature=intent.signature,
+            backend=intent.replication.local.backend,
+            course=plan.course,
+            new_source=intent.replication.end(plan.new_source).backend,
+            who=self._caller.who,
+            command=self._caller.command,
+            reason=request.reason,
+            group=request.group,
+            acknowledged=intent.acknowledged.flags,
+            from_state=plan.from_state,
+            to_state=plan.to_state,
+            began=now,
+            deadline_at=now + lasting,
+            steps=tuple(_step_record(number, step, intent) for number, step in enumerate(plan.steps, 1)),
+            data_loss=plan.data_loss,
+        )
+
+    # -- open operations -------------------------------------------------------------------------------------
+
+    def op_wait(
+        self, operation_id: str, replications: Mapping[str, Replication], request: Request
+    ) -> OperationResult:
+        """Look until the operation has ended, or nobody is left who would end it; sends nothing."""
+        record = self._known(operation_id)
+        intent = self._intent_of(record, replications, Acknowledgements())
+        deadline = self._deadline(request)
+        with correlation(intent.replication.namespace, intent.replication.name, self._clock):
+            while record.is_open and self._store.holder(record.replication) is not None:
+                if self._clock.monotonic() >= deadline or self._clock.wait(WATCH_SECONDS, request.cancel):
+                    return self._still_open(intent, record, "it is being carried out", "op wait")
+                record = self._known(operation_id)
+            if not record.is_open:
+                return self._ended(intent, record)
+            return self._watch_the_rest(intent, record, request, deadline)
+
+    def _watch_the_rest(
+        self, intent: Intent, record: OperationRecord, request: Request, deadline: float
+    ) -> OperationResult:
+        """Nobody carries it out: observe, and say what became of it."""
+        while True:
+            pair = self._watcher.pair(intent.replication, self._look(request, PROPOSE_SECONDS, retry=True))
+            if pair.local.trouble is not None:
+                return self._troubled(intent, pair.local)
+            plan = self._rest_of(intent, record, pair)
+            if not plan.steps:
+                return self.carry_out(self._proposal_to_join(intent, record, pair), request)
+            if not (pair.local.changing or pair.peer.changing):
+                return self._still_open(intent, record, "no process carries it out", "op resume")
+            if self._clock.monotonic() >= deadline or self._clock.wait(WATCH_SECONDS, request.cancel):
+                return self._still_open(intent, record, "the backend is at it", "op wait")
+
+    def op_resume(
+        self,
+        operation_id: str,
+        replications: Mapping[str, Replication],
+        acknowledged: Acknowledgements,
+        request: Request,
+    ) -> OperationResult:
+        """Go on with an open operation; the flags of its unplanned steps are given anew."""
+        record = self._known(operation_id)
+        intent = self._intent_of(record, replications, acknowledged)
+        if not record.is_open:
+            return self._ended(intent, record)
+        unsent = [step for step in record.steps if step.unplanned and not step.sends]
+        if unsent and not acknowledged.unplanned:
+            flags = " ".join(record.acknowledged)
+            error = InvalidInput(
+                f"operation {operation_id} has an acknowledged step that was not sent",
+                remedy=f"replctl op resume {operation_id} {flags}",
+            )
+            return self._errored(intent, error)
+        with correlation(intent.replication.namespace, intent.replication.name, self._clock):
+            look = self._look(request, PROPOSE_SECONDS, retry=True, probe=acknowledged.unplanned)
+            pair = self._watcher.pair(intent.replication, look)
+            trouble = self._blocking_trouble(intent, pair)
+            if trouble is not None:
+                return trouble
+            proposal = replace(self._proposal_to_join(intent, record, pair), resumed=True)
+        return self.carry_out(proposal, request)
+
+    def op_abandon(
+        self, operation_id: str, replications: Mapping[str, Replication], request: Request
+    ) -> OperationResult:
+        """Close the books on an open operation without touching a backend; refused while its holder lives."""
+        record = self._known(operation_id)
+        intent = self._intent_of(record, replications, Acknowledgements())
+        if not record.is_open:
+            return self._ended(intent, record)
+        try:
+            self._store.abandon(operation_id, str(self._caller.who), self._clock.now())
+        except (Conflict, StoreRefused) as error:
+            holder = self._store.holder(record.replication)
+            return self._errored(intent, error, holder=holder)
+        return self._result(intent, Outcome.SUCCEEDED, record=self._known(operation_id))
+
+    def _known(self, operation_id: str) -> OperationRecord:
+        record = self._store.operation(operation_id)
+        if record is None:
+            raise NotFound(f"no operation {operation_id} in this store", remedy="replctl op list")
+        return record
+
+    def _intent_of(
+        self,
+        record: OperationRecord,
+        replications: Mapping[str, Replication],
+        acknowledged: Acknowledgements,
+    ) -> Intent:
+        replication = replications.get(record.replication)
+        if replication is None:
+            raise NotFound(f"{record.replication} is no longer in the desired-state file")
+        verb = Verb(record.verb)
+        to = record.new_source if verb is Verb.FAILOVER else None
+        survivor = record.new_source if verb is Verb.REPROTECT else None
+        return Intent(verb=verb, replication=replication, acknowledged=acknowledged, to=to, survivor=survivor)
+
+    def _ended(self, intent: Intent, record: OperationRecord) -> OperationResult:
+        failure = None
+        if record.error_code:
+            failure = Failure(code=record.error_code, message=record.error_message or "")
+        outcome = record.outcome or Outcome.UNKNOWN
+        if record.abandoned_by:
+            failure = Failure(code="abandoned", message=f"abandoned by {record.abandoned_by}")
+        return self._result(intent, outcome, record=record, failure=failure)
+
+    def _still_open(self, intent: Intent, record: OperationRecord, why: str, verb: str) -> OperationResult:
+        failure = Failure(
+            code="operation-open",
+            message=f"{record.verb} of {record.replication} is not finished: {why}",
+            remedy=f"replctl {verb} {record.operation_id}",
+        )
+        return self._result(intent, Outcome.IN_PROGRESS, record=record, failure=failure)
+
+    # -- small things ----------------------------------------------------------------------------------------
+
+    def _look(self, request: Request, seconds: float, *, retry: bool = False, probe: bool = False) -> Look:
+        return Look(
+            deadline=self._clock.monotonic() + seconds,
+            retry=retry,
+            probe=request.probe or probe,
+            cancel=request.cancel,
+        )
+
+    def _deadline(self, request: Request) -> float:
+        wanted = request.timeout_seconds
+        return self._clock.monotonic() + (wanted if wanted is not None else ACKNOWLEDGED_SECONDS)
+
+    def _errored(self, intent: Intent, error: ReplctlError, holder: Holder | None = None) -> OperationResult:
+        failure = Failure(code=error.code, message=str(error), remedy=error.remedy, retry_at=error.retry_at)
+        return self._result(intent, outcome_of(error.exit_code), failure=failure, holder=holder)
+
+    def _result(
+        self,
+        intent: Intent,
+        outcome: Outcome,
+        *,
+        record: OperationRecord | None = None,
+        plan: Plan | None = None,
+        pair: Pair | None = None,
+        refusal: Refusal | None = None,
+        failure: Failure | None = None,
+        holder: Holder | None = None,
+        backend: str | None = None,
+    ) -> OperationResult:
+        replication = intent.replication
+        data_loss = refusal.data_loss if refusal else plan.data_loss if plan else None
+        return OperationResult(
+            operation_id=record.operation_id if record else None,
+            correlation_id=current(),
+            verb=intent.verb.value,
+            namespace=replication.namespace,
+            name=replication.name,
+            backend=backend or replication.local.backend,
+            outcome=outcome,
+            from_state=record.from_state if record else plan.from_state if plan else None,
+            to_state=record.to_state if record else plan.to_state if plan else None,
+            started=record.began if record else None,
+            finished=record.finished if record else None,
+            who=record.who if record else self._caller.who,
+            reason=record.reason if record else None,
+            group=record.group if record else replication.group,
+            acknowledged=intent.acknowledged.flags,
+            steps=record.steps if record else (),
+            data_loss=record.data_loss if record and record.data_loss else data_loss,
+            refusal=refusal,
+            holder=holder,
+            failure=failure,
+            plan=plan,
+            pair=pair,
+        )
+
+
+def _check_backends_named(intent: Intent) -> None:
+    """A backend named by flag must be one of the two (R79: nothing is guessed)."""
+    replication = intent.replication
+    for flag, backend in (("--to", intent.to), ("--survivor", intent.survivor)):
+        if backend is not None and replication.side_of(backend) is None:
+            allowed = f"{replication.local.backend} or {replication.peer.backend}"
+            raise InvalidInput(f"{flag} {backend}: {replication.key} lives on {allowed}")
+
+
+def _plain_intent(verb: Verb, replication: Replication) -> Intent:
+    return Intent(verb=verb, replication=replication)
+
+
+def _shall_be_source(intent: Intent) -> bool:
+    """Whether the verb makes the local end the source."""
+    if intent.verb is Verb.FAILOVER:
+        return intent.to == intent.replication.local.backend
+    return intent.verb is Verb.PROMOTE
+
+
+def _is_takeover(intent: Intent) -> bool:
+    return _shall_be_source(intent) and intent.acknowledged.unplanned
+
+
+def _operation_id() -> str:
+    """Short enough to type, and no two alike in any store."""
+    return f"op-{uuid4().hex[:12]}"
+
+
+def _step_record(number: int, step: Step, intent: Intent) -> StepRecord:
+    backend = intent.replication.end(step.side).backend
+    return StepRecord(number=number, name=step.name, backend=backend, unplanned=step.unplanned)

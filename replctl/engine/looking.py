@@ -1,0 +1,197 @@
+"""Looking: pairs of observations, the lines of `status`, and what the planner is told of the journal.
+
+Nothing here changes a backend. What has not answered is shown from the store's memory, marked as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from replctl.clock import Clock
+from replctl.core.health import judge
+from replctl.core.journal import OperationRecord
+from replctl.core.model import (
+    End,
+    Mode,
+    Observation,
+    Pair,
+    Replication,
+    Side,
+    State,
+    StateNote,
+)
+from replctl.core.outcomes import OPEN, Outcome
+from replctl.core.pairing import settle
+from replctl.core.plans import Context, Course
+from replctl.core.results import EndStatus, ReplicationStatus, StatusReport
+from replctl.engine.backends import Backends
+from replctl.engine.ports import Store
+from replctl.resilience import Look
+
+Memory = Mapping[tuple[str, str], Observation]
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Looks at replications; `budget_seconds` is what one look at all backends may take (design §1, promise 5)."""
+
+    backends: Backends
+    store: Store
+    clock: Clock
+    budget_seconds: float
+
+    def pairs(self, replications: Sequence[Replication], look: Look) -> dict[str, Pair]:
+        ends = [end for replication in replications for end in (replication.local, replication.peer)]
+        seen = self.backends.observe(ends, look)
+        return {
+            replication.key: settle(Pair(seen[replication.local], seen[replication.peer]))
+            for replication in replications
+        }
+
+    def pair(self, replication: Replication, look: Look) -> Pair:
+        return self.pairs([replication], look)[replication.key]
+
+    def remember(self, replications: Sequence[Replication], pairs: Mapping[str, Pair]) -> None:
+        """Keep what was read, for the day on which a site does not answer."""
+        seen = {
+            (replication.key, end.backend): end
+            for replication in replications
+            for end in (pairs[replication.key].local, pairs[replication.key].peer)
+            if end.trouble is None
+        }
+        self.store.remember_observations(seen)
+
+    def status(self, replications: Sequence[Replication], look: Look) -> StatusReport:
+        pairs = self.pairs(replications, look)
+        memory = self.store.observations()
+        self.remember(replications, pairs)
+        lines = tuple(self._line(each, pairs[each.key], memory) for each in replications)
+        ends = [end for line in lines for end in (line.local, line.peer)]
+        silent = frozenset(end.backend for end in ends if not end.reachable)
+        return StatusReport(
+            observed_at=self.clock.now(),
+            replications=lines,
+            answered=frozenset(end.backend for end in ends) - silent,
+            silent=silent,
+        )
+
+    def line(self, replication: Replication, pair: Pair) -> ReplicationStatus:
+        return self._line(replication, pair, self.store.observations())
+
+    def _line(self, replication: Replication, pair: Pair, memory: Memory) -> ReplicationStatus:
+        key = replication.key
+        health, message = judge(pair)
+        unverified = self.store.unverified(key)
+        operations = self.store.operations(key, open_only=True, limit=1)
+        point = _point_of(pair, key, memory)
+        return ReplicationStatus(
+            replication=replication,
+            state=pair.local.state or None,
+            state_note=_note(pair.local),
+            mode=pair.local.mode or pair.peer.mode,
+            health=health,
+            message=message,
+            in_sync=_in_sync(replication, pair),
+            point_at=point.point.at if point and point.point else None,
+            point_source=point.point.source if point and point.point else None,
+            point_as_of=point.observed_at if point else None,
+            hold=self.store.hold(key),
+            drill=pair.local.drill or pair.peer.drill,
+            operation_id=operations[0].operation_id if operations else None,
+            local=_end_status(pair.local, key, memory, unverified),
+            peer=_end_status(pair.peer, key, memory, unverified),
+        )
+
+    def context(self, replication: Replication, *, joins: OperationRecord | None) -> Context:
+        """What the planner is told of the journal's memory; an empty or lost store tells nothing."""
+        key = replication.key
+        recent = self.store.operations(key, limit=1)
+        open_now = [each for each in self.store.operations(key, open_only=True) if each != joins]
+        return Context(
+            now=self.clock.now(),
+            survivor=self.store.survivor(key),
+            interrupted=_interrupted(joins or (recent[0] if recent else None)),
+            own_transient=joins is not None,
+            other_operation=open_now[0].operation_id if open_now else None,
+            held_by=_holder_text(self.store, key),
+            identities=_known_identities(replication, self.store),
+            last_contact=_last_contact(key, self.store.observations()),
+        )
+
+
+def identity_text(end: End, resource: str) -> str:
+    """How an end's identity is kept: with the words that named it, so that other words begin anew."""
+    return f"{end}|{resource}"
+
+
+def _known_identities(replication: Replication, store: Store) -> dict[str, str]:
+    kept = store.identities(replication.key)
+    known: dict[str, str] = {}
+    for side in Side:
+        end = replication.end(side)
+        words, _, resource = kept.get(end.backend, "").rpartition("|")
+        if resource and words == str(end):
+            known[end.backend] = resource
+    return known
+
+
+def _interrupted(record: OperationRecord | None) -> Course | None:
+    unfinished = record is not None and (record.outcome is None or record.outcome in {*OPEN, Outcome.PARTIAL})
+    return record.course if record is not None and unfinished else None
+
+
+def _holder_text(store: Store, key: str) -> str | None:
+    hold = store.hold(key)
+    return f"{hold.owner}: {hold.reason}" if hold and hold.owner != "replctl" else None
+
+
+def _last_contact(key: str, memory: Memory) -> dict[str, float]:
+    """When each backend was last read as the source of this replication."""
+    return {
+        backend: seen.observed_at
+        for (replication, backend), seen in memory.items()
+        if replication == key and seen.state is State.SOURCE
+    }
+
+
+def _note(seen: Observation) -> StateNote | None:
+    if seen.note is not None:
+        return seen.note
+    if seen.state is State.NONE:
+        return StateNote.ABSENT
+    return StateNote.UNKNOWN if seen.state is None else None
+
+
+def _end_status(seen: Observation, key: str, memory: Memory, unverified: frozenset[str]) -> EndStatus:
+    remembered = memory.get((key, seen.backend)) if not seen.readable else None
+    shown = remembered or seen
+    return EndStatus(
+        backend=seen.backend,
+        state=shown.state or None,
+        state_note=_note(shown),
+        reachable=seen.readable,
+        unverified=seen.backend in unverified,
+        observed_at=shown.observed_at if shown.trouble is None else None,
+        as_of=shown.as_of,
+        seen=seen,
+        remembered=remembered,
+    )
+
+
+def _point_of(pair: Pair, key: str, memory: Memory) -> Observation | None:
+    """The end whose last consistent point counts: the replica's, remembered if it does not answer."""
+    for seen in (pair.local, pair.peer):
+        known = seen if seen.readable else memory.get((key, seen.backend), seen)
+        if known.state is not State.SOURCE and known.point is not None:
+            return known
+    return None
+
+
+def _in_sync(replication: Replication, pair: Pair) -> bool | None:
+    """Whether what is seen is what the file asserts; None when it cannot be told."""
+    if pair.local.state is None:
+        return None
+    mode: Mode | None = pair.local.mode
+    same_mode = replication.mode is None or mode is None or mode is replication.mode
+    return pair.local.state is replication.desired_state and same_mode

@@ -1,0 +1,36 @@
+"""How a command wants its work done, and what it is offered before it agrees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from replctl.clock import Cancel
+from replctl.core.journal import OperationRecord
+from replctl.core.model import Intent, Pair
+from replctl.core.plans import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """`timeout_seconds` bounds the whole operation (None: each step's own deadline); `wait` False returns after
+    the first change was accepted; `probe` asks past open breakers; `cancel` stops waiting, not the operation.
+    """
+
+    reason: str | None = None
+    group: str | None = None
+    timeout_seconds: float | None = None
+    wait: bool = True
+    probe: bool = False
+    cancel: Cancel | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A plan for one replication with what it was made from; `joins` is the open operation that it goes on with."""
+
+    intent: Intent
+    plan: Plan
+    pair: Pair
+    correlation_id: str
+    joins: OperationRecord | None = None
+    resumed: bool = False

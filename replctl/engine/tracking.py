@@ -1,0 +1,88 @@
+"""Turning what is seen into history: which moves an operation made, and which somebody else did.
+
+A move of ours is recorded once there is evidence for it (the backend accepted the change, or shows it), never
+on hope. What jumped without us is recorded as `external`: it is never an error (design §3).
+"""
+
+from __future__ import annotations
+
+from replctl.clock import Clock
+from replctl.core.events import Report, StateMoved
+from replctl.core.journal import OperationRecord, TransitionRecord
+from replctl.core.model import Pair, Side, State
+from replctl.core.plans import Step
+from replctl.core.states import way
+from replctl.correlation import current
+from replctl.engine.ports import Store
+
+OURS = "user_requested"
+FOREIGN = "external"
+
+
+class Tracker:
+    """The states of both ends as history knows them, for one operation."""
+
+    def __init__(self, record: OperationRecord, store: Store, clock: Clock, report: Report) -> None:
+        self._record = record
+        self._store = store
+        self._clock = clock
+        self._report = report
+        self._known: dict[str, State] = {}
+
+    def begin(self, pair: Pair) -> None:
+        """Take both ends as they are; what differs from history happened without us, or before we were cut off."""
+        record = self._record
+        known = {each.backend: each.target for each in self._store.transitions(record.replication)}
+        began = any(step.sends for step in record.steps)
+        if began and record.from_state is not None:
+            known.setdefault(record.backend, record.from_state)
+        for seen in (pair.local, pair.peer):
+            if seen.backend in known:
+                self._known[seen.backend] = known[seen.backend]
+            if seen.trouble is None and seen.state is not None:
+                self._arrive(seen.backend, seen.state, may_be_ours=began)
+
+    def caused(self, step: Step, backends: dict[Side, str]) -> None:
+        """There is evidence that the step took: record the moves that it makes, once."""
+        for side, origin, target in step.moves:
+            backend = backends[side]
+            if self._known.get(backend, origin) is origin:
+                self._write(backend, origin, target, OURS)
+
+    def settled(self, pair: Pair) -> None:
+        """A step is over: both ends are what they read as now."""
+        for seen in (pair.local, pair.peer):
+            if seen.trouble is None and seen.state is not None:
+                self._arrive(seen.backend, seen.state, may_be_ours=True)
+
+    def _arrive(self, backend: str, target: State, *, may_be_ours: bool) -> None:
+        origin = self._known.setdefault(backend, target)
+        if origin is target:
+            return
+        path = way(origin, target) if may_be_ours else ()
+        for middle, following in zip((origin, *path[:-1]), path, strict=True):
+            self._write(backend, middle, following, OURS)
+        if not path:
+            self._write(backend, origin, target, FOREIGN)
+
+    def _write(self, backend: str, origin: State, target: State, reason: str) -> None:
+        self._known[backend] = target
+        record = self._record
+        self._store.record(
+            TransitionRecord(
+                replication=record.replication,
+                backend=backend,
+                origin=origin,
+                target=target,
+                at=self._clock.now(),
+                reason=reason,
+                request_id=current(),
+                who=str(record.who),
+                operation_id=record.operation_id,
+            )
+        )
+        self._report(
+            StateMoved(
+                replication=record.replication, backend=backend, origin=origin, target=target, reason=reason
+            )
+        )
