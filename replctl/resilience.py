@@ -289,7 +289,7 @@ class Breaker:
                     call_class=self.call_class,
                     origin=before.position,
                     target=after.position,
-                    retry_at=after.retry_at,
+                    retry_at=after.retry_at if after.position is Position.OPEN else None,
                 )
             )
 
