@@ -64,6 +64,7 @@ class OperationRecord:
     began: float
     deadline_at: float
     steps: tuple[StepRecord, ...]
+    snapshot: str | None = None
     data_loss: DataLoss | None = None
     outcome: Outcome | None = None
     finished: float | None = None

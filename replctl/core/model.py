@@ -324,7 +324,7 @@ class Intent:
         """Equal for intents that may join one another's operation: verb, end, aim, planned or not."""
         aim = self.to or self.survivor or ""
         way = "unplanned" if self.acknowledged.unplanned else "planned"
-        return f"{self.verb.value}:{self.replication.local.backend}:{aim}:{way}"
+        return f"{self.verb.value}:{self.replication.local.backend}:{aim}:{way}:{self.snapshot or ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

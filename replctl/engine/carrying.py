@@ -398,6 +398,8 @@ class _StepRun:
             return (self._refusal(pair) if steady >= REFUSED_SETTLE_SECONDS else None), False
         if steady < SETTLE_SECONDS:
             return None, False
+        if self.step.action is None:
+            return (self._stranded(pair) if self.kept.sends else None), False
         if not self._untouched(pair):
             return self._stranded(pair), False
         if self.kept.phase in (StepPhase.LOST, StepPhase.INTENDED):
@@ -435,7 +437,7 @@ class _StepRun:
 
     def _stranded(self, pair: Pair) -> Ending | None:
         """It ended somewhere else: neither where it began nor where it should."""
-        if self.step.action is None or not self._all_read(pair):
+        if not self._all_read(pair):
             return None
         self._record(pair)
         self.carrier.changed = True

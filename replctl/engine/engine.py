@@ -330,6 +330,7 @@ class Engine:
             began=now,
             deadline_at=now + lasting,
             steps=tuple(_step_record(number, step, intent) for number, step in enumerate(plan.steps, 1)),
+            snapshot=intent.snapshot,
             data_loss=plan.data_loss,
         )
 

@@ -107,7 +107,8 @@ class Watcher:
         """What the planner is told of the journal's memory; an empty or lost store tells nothing."""
         key = replication.key
         recent = self.store.operations(key, limit=1)
-        open_now = [each for each in self.store.operations(key, open_only=True) if each != joins]
+        own = joins.operation_id if joins else None
+        open_now = [each for each in self.store.operations(key, open_only=True) if each.operation_id != own]
         return Context(
             now=self.clock.now(),
             survivor=self.store.survivor(key),
