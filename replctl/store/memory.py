@@ -1,0 +1,156 @@
+"""What is remembered between commands beside the journal: small facts by kind, subject and detail.
+
+Holds, survivors, ends that are not verified, identities, breakers, last observations, counters. The last two
+are kept as well as may be and never stop a command; all others are on disk when the method returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
+from typing import TypeVar, cast
+
+from replctl.core.breaker import BreakerState
+from replctl.core.errors import ReplctlError
+from replctl.core.model import Hold, Observation
+from replctl.store import records
+from replctl.store.database import NOT_WRITTEN, Backed, Connection
+
+BEST_EFFORT_SECONDS = 0.2  # how long a look waits for a busy store before it does without
+
+HOLD, SURVIVOR, UNVERIFIED, IDENTITY = "hold", "survivor", "unverified", "identity"
+OBSERVATION, BREAKER = "observation", "breaker"
+
+_PUT = "INSERT OR REPLACE INTO facts (kind, subject, detail, body) VALUES (?, ?, ?, ?)"
+
+V = TypeVar("V")
+
+
+class Memory(Backed):
+    """One table of facts, and the counters."""
+
+    def hold(self, replication: str) -> Hold | None:
+        text = self._fact(HOLD, replication)
+        return None if text is None else self._read(records.hold, text, HOLD, replication)
+
+    def holds(self) -> Mapping[str, Hold]:
+        return {
+            subject: self._read(records.hold, text, HOLD, subject) for subject, _, text in self._facts(HOLD)
+        }
+
+    def set_hold(self, replication: str, hold: Hold) -> None:
+        self._put(HOLD, replication, "", records.encode(hold))
+
+    def remove_hold(self, replication: str) -> bool:
+        """Whether there was one."""
+        return self._remove(HOLD, replication)
+
+    def survivor(self, replication: str) -> str | None:
+        """The source since an acknowledged unplanned promotion of ours, until it is reprotected."""
+        return self._fact(SURVIVOR, replication)
+
+    def set_survivor(self, replication: str, backend: str | None) -> None:
+        if backend is None:
+            self._remove(SURVIVOR, replication)
+        else:
+            self._put(SURVIVOR, replication, "", backend)
+
+    def unverified(self, replication: str) -> frozenset[str]:
+        found = self._database.rows(
+            "SELECT detail FROM facts WHERE kind = ? AND subject = ?", UNVERIFIED, replication
+        )
+        return frozenset(cast(str, detail) for (detail,) in found)
+
+    def set_unverified(self, replication: str, backends: Iterable[str]) -> None:
+        wanted = frozenset(backends)
+        if wanted == self.unverified(replication):
+            return
+        with self._database.transaction(NOT_WRITTEN) as connection:
+            connection.execute("DELETE FROM facts WHERE kind = ? AND subject = ?", (UNVERIFIED, replication))
+            connection.executemany(_PUT, [(UNVERIFIED, replication, backend, "") for backend in wanted])
+
+    def identities(self, replication: str) -> Mapping[str, str]:
+        found = self._database.rows(
+            "SELECT detail, body FROM facts WHERE kind = ? AND subject = ?", IDENTITY, replication
+        )
+        return {cast(str, backend): cast(str, identity) for backend, identity in found}
+
+    def remember_identity(self, replication: str, backend: str, identity: str) -> None:
+        if self._fact(IDENTITY, replication, backend) != identity:
+            self._put(IDENTITY, replication, backend, identity)
+
+    def remember_observations(self, seen: Mapping[tuple[str, str], Observation]) -> None:
+        """Keep what could be read, by (replication, backend); quietly not, where the store cannot be written."""
+        rows = [
+            (OBSERVATION, replication, backend, records.encode(observation))
+            for (replication, backend), observation in seen.items()
+            if observation.readable
+        ]
+        with suppress(ReplctlError), self._best_effort() as connection:
+            connection.executemany(_PUT, rows)
+
+    def observations(self) -> Mapping[tuple[str, str], Observation]:
+        """The last of each; one that this replctl cannot understand is left out."""
+        found: dict[tuple[str, str], Observation] = {}
+        for replication, backend, text in self._facts(OBSERVATION):
+            with suppress(records.Unreadable):
+                found[replication, backend] = records.observation(text)
+        return found
+
+    def breaker(self, backend: str, call_class: str) -> BreakerState | None:
+        text = self._fact(BREAKER, backend, call_class)
+        return None if text is None else self._read(records.breaker, text, BREAKER, backend)
+
+    def breakers(self) -> Mapping[tuple[str, str], BreakerState]:
+        return {
+            (backend, call_class): self._read(records.breaker, text, BREAKER, backend)
+            for backend, call_class, text in self._facts(BREAKER)
+        }
+
+    def save_breaker(self, backend: str, call_class: str, state: BreakerState) -> None:
+        self._put(BREAKER, backend, call_class, records.encode(state))
+
+    def add_counts(self, counts: Mapping[str, float]) -> None:
+        """Add to the counters kept for the daemon; quietly not, where the store cannot be written."""
+        with suppress(ReplctlError), self._best_effort() as connection:
+            connection.executemany(
+                "INSERT INTO counters (name, value) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                counts.items(),
+            )
+
+    def counts(self) -> Mapping[str, float]:
+        return {
+            cast(str, name): cast(float, value)
+            for name, value in self._database.rows("SELECT name, value FROM counters")
+        }
+
+    def _fact(self, kind: str, subject: str, detail: str = "") -> str | None:
+        found = self._database.rows(
+            "SELECT body FROM facts WHERE kind = ? AND subject = ? AND detail = ?", kind, subject, detail
+        )
+        return cast(str, found[0][0]) if found else None
+
+    def _facts(self, kind: str) -> list[tuple[str, str, str]]:
+        found = self._database.rows("SELECT subject, detail, body FROM facts WHERE kind = ?", kind)
+        return cast(list[tuple[str, str, str]], found)
+
+    def _put(self, kind: str, subject: str, detail: str, body: str) -> None:
+        with self._database.transaction(NOT_WRITTEN) as connection:
+            connection.execute(_PUT, (kind, subject, detail, body))
+
+    def _remove(self, kind: str, subject: str) -> bool:
+        if self._fact(kind, subject) is None:
+            return False
+        with self._database.transaction(NOT_WRITTEN) as connection:
+            gone = connection.execute("DELETE FROM facts WHERE kind = ? AND subject = ?", (kind, subject))
+            return gone.rowcount > 0
+
+    def _read(self, reader: Callable[[str], V], text: str, kind: str, subject: str) -> V:
+        try:
+            return reader(text)
+        except records.Unreadable as error:
+            raise self._database.damaged(f"the {kind} of {subject} cannot be read: {error}") from error
+
+    def _best_effort(self) -> AbstractContextManager[Connection]:
+        return self._database.transaction(NOT_WRITTEN, busy_seconds=BEST_EFFORT_SECONDS)
