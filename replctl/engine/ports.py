@@ -65,7 +65,11 @@ class Store(Protocol):
         at: float,
         error_code: str | None = None,
         error_message: str | None = None,
-    ) -> None: ...
+    ) -> str | None:
+        """Gives the line added to the anchors, to be logged too (design §5); None when none was."""
+        ...
+
+
     def abandon(self, operation_id: str, who: str, at: float) -> None: ...
     def still_stands(self, operation_id: str) -> bool:
         """Whether the operation is still open and the store is still the one it was begun in."""
