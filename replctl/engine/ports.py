@@ -69,7 +69,6 @@ class Store(Protocol):
         """Gives the line added to the anchors, to be logged too (design §5); None when none was."""
         ...
 
-
     def abandon(self, operation_id: str, who: str, at: float) -> None: ...
     def still_stands(self, operation_id: str) -> bool:
         """Whether the operation is still open and the store is still the one it was begun in."""
