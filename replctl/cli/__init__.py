@@ -1,0 +1,1 @@
+"""The command line: the outermost layer, the only one that prints, prompts and ends the process."""

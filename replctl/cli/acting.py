@@ -1,0 +1,300 @@
+"""The one path of every changing verb: judged whole, shown, confirmed, carried out, told (design §4).
+
+All replications that are named are proposed before the first write; one refusal stops all unless `--keep-going`
+was given. What an engine call raises becomes the result of its replication, so that no other's result is lost.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from replctl.cli import documents, names, screens
+from replctl.cli.boundary import failure_of, unexpected
+from replctl.cli.lines import BLANK, Line, dim, line
+from replctl.cli.options import Acting, Common, Looking
+from replctl.cli.output import Format
+from replctl.cli.session import Session, command_line, in_parallel, opened
+from replctl.cli.surroundings import PROGRAM, Surroundings
+from replctl.core.errors import InvalidInput, Locked, ReplctlError
+from replctl.core.guards import GUARDS
+from replctl.core.model import Acknowledgements, Holder, Intent, Replication, Verb
+from replctl.core.outcomes import ExitCode, Outcome, of_several, outcome_of
+from replctl.core.plans import Evidence, Refusal
+from replctl.core.results import Failure, OperationResult
+
+if TYPE_CHECKING:
+    from replctl.engine import Proposal, Request
+
+SHOWN_AS_DATA = frozenset({Outcome.SUCCEEDED, Outcome.UNCHANGED, Outcome.PLANNED, Outcome.IN_PROGRESS})
+SETTLED = frozenset({Outcome.PLANNED, Outcome.UNCHANGED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked of every replication that is named."""
+
+    verb: Verb
+    names: Sequence[str]
+    acknowledged: Acknowledgements
+    to: str | None = None
+    survivor: str | None = None
+    snapshot: str | None = None
+
+
+def act(here: Surroundings, common: Common, looking: Looking, acting: Acting, order: Order) -> int:
+    """The whole path; returns the exit code."""
+    with opened(here, common, looking) as session:
+        intents = _intents(session, order)
+        request = _request(session, acting, looking)
+        if acting.dry_run:
+            results = _dry_run(session, intents, request, acting)
+            return show(session, order.verb.value, results, of_judged(results), dry=True)
+        results, code = _carry_out(session, intents, request, acting)
+        return show(session, order.verb.value, results, code)
+
+
+def of_judged(results: Sequence[OperationResult]) -> ExitCode:
+    """The code of a judgement: what stands in the way decides, whatever else could have been done."""
+    return of_several(each.outcome for each in results if each.outcome not in SETTLED)
+
+
+# -- judging -------------------------------------------------------------------------------------------------
+
+
+def _intents(session: Session, order: Order) -> list[Intent]:
+    known = list(session.services.replications)
+    found = names.resolve(order.names, known, session.common.namespace)
+    return [_intent(replication, order) for replication in found]
+
+
+def _intent(replication: Replication, order: Order) -> Intent:
+    for option, backend in (("--to", order.to), ("--survivor", order.survivor)):
+        if backend is not None and replication.side_of(backend) is None:
+            ends = f"{replication.local.backend} and {replication.peer.backend}"
+            raise InvalidInput(f"{option} {backend}: {replication.key} has its ends on {ends}")
+    if order.snapshot is not None and not order.acknowledged.unplanned:
+        raise InvalidInput("--snapshot belongs to an unplanned promotion: it needs --peer-is-down too")
+    return Intent(
+        verb=order.verb,
+        replication=replication,
+        acknowledged=order.acknowledged,
+        to=order.to,
+        survivor=order.survivor,
+        snapshot=order.snapshot,
+    )
+
+
+def _request(session: Session, acting: Acting, looking: Looking) -> Request:
+    from replctl.engine import Request
+
+    return Request(
+        reason=acting.reason,
+        timeout_seconds=acting.timeout_seconds,
+        wait=acting.wait,
+        probe=looking.probe,
+        cancel=session.interrupts.cancel,
+    )
+
+
+def _dry_run(
+    session: Session, intents: Sequence[Intent], request: Request, acting: Acting
+) -> list[OperationResult]:
+    def judge(intent: Intent) -> OperationResult:
+        return _settled(session, intent, lambda: session.services.engine.dry_run(intent, request))
+
+    return in_parallel(judge, intents, acting.max_parallel)
+
+
+def _carry_out(
+    session: Session, intents: Sequence[Intent], request: Request, acting: Acting
+) -> tuple[list[OperationResult], ExitCode]:
+    from replctl.engine import Proposal
+
+    engine = session.services.engine
+
+    def propose(intent: Intent) -> Proposal | OperationResult:
+        try:
+            return engine.propose(intent, request)
+        except ReplctlError as error:
+            return ended_by(session, intent, error)
+
+    judged = in_parallel(propose, intents, acting.max_parallel)
+    offers = [each for each in judged if isinstance(each, Proposal)]
+    stopped = [each for each in judged if isinstance(each, OperationResult) and each.outcome not in SETTLED]
+    if stopped and not (acting.keep_going and offers):
+        return [_as_result(session, each) for each in judged], of_judged(stopped)
+    if offers and not _confirmed(session, offers, acting):
+        results = [_unconfirmed(session, each) if isinstance(each, Proposal) else each for each in judged]
+        return results, of_judged(results)
+
+    def carry(offer: Proposal | OperationResult) -> OperationResult:
+        if isinstance(offer, OperationResult):
+            return offer
+        return _settled(session, offer.intent, lambda: engine.carry_out(offer, request), begun=True)
+
+    with session.interrupts.patiently(), session.progress:
+        results = in_parallel(carry, judged, acting.max_parallel)
+    return results, session.interrupts.code(of_several(result.outcome for result in results))
+
+
+def _settled(
+    session: Session, intent: Intent, call: Callable[[], OperationResult], *, begun: bool = False
+) -> OperationResult:
+    """The call's result; what it raises becomes one. A mistake of ours after the begin leaves the outcome open."""
+    try:
+        return call()
+    except ReplctlError as error:
+        return ended_by(session, intent, error)
+    except Exception as error:
+        if not begun:
+            raise
+        return _ended(session, intent, Outcome.UNKNOWN, unexpected(session.here, error))
+
+
+def ended_by(session: Session, intent: Intent, error: ReplctlError) -> OperationResult:
+    """The result of a replication whose engine call raised."""
+    holder = error.holder if isinstance(error, Locked) else None
+    return _ended(session, intent, outcome_of(error.exit_code), failure_of(error), holder=holder)
+
+
+def _ended(
+    session: Session,
+    intent: Intent,
+    outcome: Outcome,
+    failed: Failure | None = None,
+    holder: Holder | None = None,
+) -> OperationResult:
+    replication = intent.replication
+    return OperationResult(
+        operation_id=None,
+        correlation_id="",
+        verb=intent.verb.value,
+        namespace=replication.namespace,
+        name=replication.name,
+        backend=replication.local.backend,
+        outcome=outcome,
+        from_state=None,
+        to_state=None,
+        started=None,
+        finished=None,
+        who=session.who,
+        group=replication.group,
+        acknowledged=intent.acknowledged.flags,
+        failure=failed,
+        holder=holder,
+    )
+
+
+def _as_result(session: Session, judged: Proposal | OperationResult) -> OperationResult:
+    """What was only proposed, as a result: planned, and nothing done."""
+    if isinstance(judged, OperationResult):
+        return judged
+    return replace(
+        _ended(session, judged.intent, Outcome.PLANNED),
+        correlation_id=judged.correlation_id,
+        from_state=judged.plan.from_state,
+        to_state=judged.plan.to_state,
+        data_loss=judged.plan.data_loss,
+        plan=judged.plan,
+        pair=judged.pair,
+    )
+
+
+# -- confirming ----------------------------------------------------------------------------------------------
+
+
+def _confirmed(session: Session, offers: Sequence[Proposal], acting: Acting) -> bool:
+    """Whether it may begin: by `-y`, or because the person on the terminal said so after seeing the plan."""
+    if acting.yes:
+        return True
+    if session.common.no_input or not session.here.interactive:
+        return False
+    session.output.tell(_shown_before(session, offers))
+    unplanned = [offer for offer in offers if offer.plan.unplanned]
+    wanted = _words_to_type(unplanned)
+    question = f"Type {wanted} to go on: " if wanted else "Go on? [y/N] "
+    session.output.ask([], question)
+    answer = session.here.stdin.readline().strip()
+    return answer == wanted if wanted else answer.lower() in ("y", "yes")
+
+
+def _shown_before(session: Session, offers: Sequence[Proposal]) -> list[Line]:
+    lines: list[Line] = []
+    for offer in offers:
+        replication, verb = offer.intent.replication, offer.intent.verb.value
+        lines.extend(
+            screens.plan(
+                replication.key, verb, offer.plan, offer.pair, session.now, session.output.message_width
+            )
+        )
+        lines.append(BLANK)
+    return lines
+
+
+def _words_to_type(unplanned: Sequence[Proposal]) -> str:
+    """What a person types to confirm an unplanned promotion: its name; of several, how many they are."""
+    if not unplanned:
+        return ""
+    if len(unplanned) == 1:
+        return unplanned[0].intent.replication.key
+    return f"{len(unplanned)} unplanned"
+
+
+def _unconfirmed(session: Session, offer: Proposal) -> OperationResult:
+    asked = session.here.interactive and not session.common.no_input
+    fact = "answer" if asked else "terminal"
+    value = "no" if asked else "nobody is there to be asked"
+    guard = GUARDS["confirmation"].says_no(Evidence(fact=fact, value=value))
+    refused = Refusal(
+        guards=(guard,), next=command_line(session.here.argv, "-y"), data_loss=offer.plan.data_loss
+    )
+    return replace(_as_result(session, offer), outcome=Outcome.REFUSED, refusal=refused)
+
+
+# -- telling -------------------------------------------------------------------------------------------------
+
+
+def show(
+    session: Session, command: str, results: Sequence[OperationResult], code: ExitCode, *, dry: bool = False
+) -> int:
+    """Print what became of each, in the format asked for; returns the exit code."""
+    output = session.output
+    pasteable = [_with_config(session, each) for each in results]
+    if output.format.is_document:
+        output.document(documents.action(command, pasteable, int(code)))
+        output.say(screens.brief(each) for each in pasteable if each.outcome not in SHOWN_AS_DATA)
+    elif output.format is Format.NAME:
+        output.text("".join(f"{each.key}\n" for each in pasteable))
+    else:
+        _show_screens(session, pasteable, dry=dry)
+    return int(code)
+
+
+def _show_screens(session: Session, results: Sequence[OperationResult], *, dry: bool) -> None:
+    """Results and plans are data; refusals and failures are told on stderr unless they were asked for."""
+    output = session.output
+    for done in results:
+        if dry or done.outcome in SHOWN_AS_DATA:
+            output.data(screens.result(done, session.now, output.width))
+        else:
+            output.tell(screens.result(done, session.now, output.message_width))
+    if len(results) > 1:
+        output.say([line(dim(screens.tally(results)))])
+
+
+def _with_config(session: Session, result: OperationResult) -> OperationResult:
+    """The refusal's next command with the configuration that this one was given, so that it can be pasted."""
+    refusal, config = result.refusal, session.common.config
+    if (
+        refusal is None
+        or config is None
+        or "--config" in refusal.next
+        or not refusal.next.startswith(PROGRAM)
+    ):
+        return result
+    return replace(
+        result, refusal=replace(refusal, next=f"{refusal.next} {shlex.join(['--config', str(config)])}")
+    )

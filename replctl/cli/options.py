@@ -1,0 +1,242 @@
+"""Options that several commands share, as bundles: a command names a bundle and gets its values as one object.
+
+`bundled` spreads the fields of every bundle over the command's signature, which typer reads; the command itself
+takes `common: Common`, `acting: Acting` and so on. Each help text stands here once, for `-h` and the manual.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from replctl.cli.output import Colour, Format
+from replctl.core.durations import parse_bound, parse_duration
+from replctl.core.errors import InvalidInput
+from replctl.core.model import Acknowledgements
+
+DEFAULT_MAX_PARALLEL = 16
+
+Names = Annotated[list[str], typer.Argument(metavar="[NAMESPACE/]NAME...", help="Replications.")]
+OptionalNames = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAMESPACE/]NAME", help="Replications; all without a name.")
+]
+OneName = Annotated[str, typer.Argument(metavar="[NAMESPACE/]NAME", help="A replication.")]
+OptionalName = Annotated[
+    str | None, typer.Argument(metavar="[NAMESPACE/]NAME", help="A replication; all without a name.")
+]
+OperationId = Annotated[str, typer.Argument(metavar="ID", help="An operation; `replctl op list` shows them.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What every command takes."""
+
+    output: Annotated[
+        Format, typer.Option("-o", "--output", metavar="FORMAT", help="table, wide, json, yaml or name.")
+    ] = Format.TABLE
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="The configuration, instead of where it is sought."),
+    ] = None
+    namespace: Annotated[
+        str | None,
+        typer.Option("-n", "--namespace", metavar="NAME", help="Namespace of names given without one."),
+    ] = None
+    no_input: Annotated[bool, typer.Option("--no-input", help="Ask nothing, even on a terminal.")] = False
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no commentary.")] = False
+    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; -vv says most.")] = 0
+    color: Annotated[Colour, typer.Option("--color", metavar="WHEN", help="auto, always or never.")] = (
+        Colour.AUTO
+    )
+
+    @property
+    def flags(self) -> Mapping[str, str]:
+        """What of it the settings want to know."""
+        return {"config": str(self.config)} if self.config is not None else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looking:
+    """How hard to look."""
+
+    observe_timeout: Annotated[
+        str | None,
+        typer.Option("--observe-timeout", metavar="DURATION", help="How long backends may take to answer."),
+    ] = None
+    probe: Annotated[bool, typer.Option("--probe", help="Ask even where a circuit breaker is open.")] = False
+
+    @property
+    def observe_timeout_seconds(self) -> float | None:
+        return seconds("--observe-timeout", self.observe_timeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acting:
+    """How a change is carried out."""
+
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", help="Do not ask for confirmation; answers no guard.")
+    ] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show steps and guards, change nothing.")] = False
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait/--no-wait", help="Wait for the end, or leave with code 8 once it is on its way."
+        ),
+    ] = True
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--timeout", metavar="DURATION", help="Deadline of each whole operation; default by step."
+        ),
+    ] = None
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the history.")] = (
+        None
+    )
+    max_parallel: Annotated[
+        int, typer.Option("--max-parallel", metavar="N", min=1, help="Operations at once.")
+    ] = DEFAULT_MAX_PARALLEL
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Of several, carry out those that no guard refuses.")
+    ] = False
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        return seconds("--timeout", self.timeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldGuard:
+    """The guard that stands before every change."""
+
+    override_hold: Annotated[
+        bool, typer.Option("--override-hold", help="Go on although somebody asked for hands off.")
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeoverGuards:
+    """Flags that answer the guards of an unplanned promotion; without them a promotion is planned or refused."""
+
+    peer_is_down: Annotated[
+        bool, typer.Option("--peer-is-down", help="The other side is down: promote alone, unplanned.")
+    ] = False
+    peer_is_fenced: Annotated[
+        str | None,
+        typer.Option(
+            "--peer-is-fenced", metavar="HOW", help="The other side is up, but cut off from its hosts."
+        ),
+    ] = None
+    accept_data_loss: Annotated[
+        str | None,
+        typer.Option(
+            "--accept-data-loss",
+            metavar="BOUND",
+            help="A time to go back to (2031-02-03T02:13:07Z), a duration (15m), or `unknown`.",
+        ),
+    ] = None
+    from_failed: Annotated[bool, typer.Option("--from-failed", help="Promote from the state `failed`.")] = (
+        False
+    )
+    from_replica: Annotated[
+        bool, typer.Option("--from-replica", help="Promote although neither side is the source.")
+    ] = False
+    use_test_copy: Annotated[
+        bool, typer.Option("--use-test-copy", help="Keep what a running failover test wrote.")
+    ] = False
+    snapshot: Annotated[
+        str | None,
+        typer.Option("--snapshot", metavar="ID", help="Promote from this snapshot (unplanned only)."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReprotectGuards:
+    """What `reprotect` may be told."""
+
+    survivor: Annotated[
+        str | None,
+        typer.Option(
+            "--survivor", metavar="BACKEND", help="Whose data to keep, if the journal does not know."
+        ),
+    ] = None
+    discard_local_changes: Annotated[
+        bool, typer.Option("--discard-local-changes", help="Drop what the other side wrote since.")
+    ] = False
+
+
+def acknowledged(
+    hold: HoldGuard, takeover: TakeoverGuards | None, reprotect: ReprotectGuards | None
+) -> Acknowledgements:
+    """The guards that the flags answer; raises InvalidInput for a bound that is none."""
+    takeover, reprotect = takeover or TakeoverGuards(), reprotect or ReprotectGuards()
+    bound = takeover.accept_data_loss
+    return Acknowledgements(
+        peer_is_down=takeover.peer_is_down,
+        peer_is_fenced=takeover.peer_is_fenced,
+        accept_data_loss=None if bound is None else parse_bound(bound),
+        from_failed=takeover.from_failed,
+        from_replica=takeover.from_replica,
+        use_test_copy=takeover.use_test_copy,
+        discard_local_changes=reprotect.discard_local_changes,
+        override_hold=hold.override_hold,
+    )
+
+
+def seconds(option: str, text: str | None) -> float | None:
+    """The duration of an option; raises InvalidInput naming the option."""
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"{option}: {error.message}", findings=error.findings) from error
+
+
+def bundled(function: Callable[..., int]) -> Callable[..., int]:
+    """Spread each parameter whose type is a bundle over the command's signature."""
+    hints = get_type_hints(function, include_extras=True)
+    bundles: dict[str, type[Any]] = {
+        name: kind for name, kind in hints.items() if isinstance(kind, type) and is_dataclass(kind)
+    }
+
+    @functools.wraps(function)
+    def command(**given: Any) -> int:
+        gathered = {
+            name: kind(**{each.name: given.pop(each.name) for each in fields(kind)})
+            for name, kind in bundles.items()
+        }
+        return function(**given, **gathered)
+
+    parameters = _spread(function, hints, bundles)
+    command.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]  # inspect reads it
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    return command
+
+
+def _spread(
+    function: Callable[..., int], hints: Mapping[str, Any], bundles: Mapping[str, Any]
+) -> list[inspect.Parameter]:
+    spread: list[inspect.Parameter] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name not in bundles:
+            plain = parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
+            spread.append(plain)
+            continue
+        kind = bundles[parameter.name]
+        inner = get_type_hints(kind, include_extras=True)
+        spread.extend(_parameter(each, inner[each.name]) for each in fields(kind))
+    return spread
+
+
+def _parameter(field: Field[Any], annotation: Any) -> inspect.Parameter:
+    default = inspect.Parameter.empty if field.default is MISSING else field.default
+    return inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )

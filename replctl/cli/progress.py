@@ -1,0 +1,185 @@
+"""What is happening, told while it happens, on stderr: a live line on a terminal, a plain line a step in a pipe.
+
+A subscriber of `core.events`; it decides nothing. The live line shows the step in hand, the number of steps, the
+time elapsed, the array's own percentage and what both ends say. Nothing is shown with `-q`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+from replctl.cli.lines import Line, Role, Span, dim, line, strong
+from replctl.cli.output import PAINT, Output, harmless
+from replctl.clock import Clock
+from replctl.core import events
+from replctl.core.durations import format_duration, format_time
+from replctl.core.states import shown
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+REFRESHES_PER_SECOND = 4
+CALLS_AT = 2  # -vv
+MOVES_AT = 1  # -v
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A step in hand."""
+
+    began: events.StepBegan
+    since: float
+    waits: events.StepWaits | None = None
+
+
+class Progress:
+    """Subscribe it, and enter it while something is carried out; safe in several threads."""
+
+    def __init__(self, output: Output, clock: Clock) -> None:
+        self._output = output
+        self._clock = clock
+        self._running: dict[str, Running] = {}
+        self._lock = threading.RLock()
+        self._live: Live | None = None
+
+    def __call__(self, event: events.Event) -> None:
+        with self._lock:
+            self._note(event)
+            if self._live is None or not isinstance(event, events.StepBegan):
+                self._tell(told(event, self._output.verbosity, live=self._live is not None))
+
+    def __enter__(self) -> Self:
+        if self._output.live:
+            self._live = self._make_live()
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            live, self._live = self._live, None
+            self._running.clear()
+        if live is not None:
+            live.stop()
+
+    def _note(self, event: events.Event) -> None:
+        match event:
+            case events.StepBegan():
+                self._running[event.operation_id] = Running(began=event, since=self._clock.monotonic())
+            case events.StepWaits() if event.operation_id in self._running:
+                running = self._running[event.operation_id]
+                self._running[event.operation_id] = replace(running, waits=event)
+            case events.StepEnded() | events.OperationEnded():
+                self._running.pop(event.operation_id, None)
+
+    def _tell(self, lines: Sequence[Line]) -> None:
+        if self._live is None:
+            self._output.say(lines)
+            return
+        for each in lines:
+            self._live.console.print(_rich(each), soft_wrap=True)
+
+    def _make_live(self) -> Live:
+        from rich.console import Console
+        from rich.live import Live
+
+        coloured = self._output.coloured(self._output.stderr)
+        console = Console(
+            file=self._output.stderr,
+            width=self._output.message_width,
+            force_terminal=True,
+            no_color=not coloured,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+        return Live(
+            console=console,
+            get_renderable=self._render,
+            refresh_per_second=REFRESHES_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def _render(self) -> RenderableType:
+        from rich.console import Group
+        from rich.text import Text
+
+        with self._lock:
+            running = list(self._running.values())
+        now = self._clock.monotonic()
+        lines = [in_hand(each, now) for each in running]
+        return Group(*(_rich(each) for each in lines)) if lines else Text("")
+
+
+def told(event: events.Event, verbosity: int, *, live: bool) -> list[Line]:
+    """The line that an event is worth in a log; with a live line above it, steps are told when they end."""
+    match event:
+        case events.OperationBegan(joined=True):
+            text = f": joins operation {event.operation_id}, which is under way"
+            return [line(strong(event.replication), text)]
+        case events.StepBegan():
+            return [
+                line(
+                    strong(event.replication),
+                    f": step {event.number} of {event.of} on {event.backend}: {event.sentence or event.step}",
+                )
+            ]
+        case events.StepEnded() if live:
+            return [_ended(event)]
+        case events.StateMoved() if verbosity >= MOVES_AT:
+            move = f"{shown(event.origin)} → {shown(event.target)} ({event.reason})"
+            return [line(dim(f"{event.replication}: {event.backend}: {move}"))]
+        case events.BreakerMoved() if verbosity >= MOVES_AT:
+            until = f" until {format_time(event.retry_at)}" if event.retry_at is not None else ""
+            return [
+                line(dim(f"{event.backend}: circuit breaker ({event.call_class}) is {event.target}{until}"))
+            ]
+        case events.WillRetry() if verbosity >= MOVES_AT:
+            again = f"attempt {event.attempt + 1} in {event.wait_seconds:.1f}s"
+            return [line(dim(f"{event.backend}: {event.operation}: {event.reason}; {again}"))]
+        case events.CallEnded() if verbosity >= CALLS_AT:
+            return [
+                line(
+                    dim(f"{event.backend}: {event.operation}: {event.result}, {event.seconds * 1000:.0f} ms")
+                )
+            ]
+        case events.Noticed():
+            place = f"{event.backend}: " if event.backend else ""
+            return [line(Span("note:", Role.WARN), f" {place}{event.message}")]
+    return []
+
+
+def _ended(event: events.StepEnded) -> Line:
+    good = event.outcome in ("succeeded", "unchanged")
+    sign = Span("✓", Role.GOOD) if good else Span("!", Role.WARN)
+    word = "" if good else f": {event.outcome.replace('_', ' ')}"
+    took = dim(f"  {format_duration(event.seconds)}")
+    return line(sign, " ", strong(event.replication), f" {event.step} on {event.backend}{word}", took)
+
+
+def in_hand(running: Running, now: float) -> Line:
+    """The live line of one operation."""
+    began, waits = running.began, running.waits
+    parts: list[str | Span] = [
+        Span("•", Role.BUSY),
+        " ",
+        strong(began.replication),
+        f" step {began.number}/{began.of}: {began.step} on {began.backend}, ",
+        format_duration(float(int(max(0.0, now - running.since)))),
+    ]
+    if waits is not None:
+        if waits.progress is not None and waits.progress.percent is not None:
+            parts.append(Span(f", {waits.progress.percent:.0f} %", Role.BUSY))
+        parts.append(dim(f"  local {waits.local_word}, peer {waits.peer_word}"))
+    return line(*parts)
+
+
+def _rich(spans: Line) -> RenderableType:
+    from rich.text import Text
+
+    return Text.from_ansi("".join(f"{PAINT[span.role]}{harmless(span.text)}\x1b[0m" for span in spans))

@@ -1,0 +1,307 @@
+"""What a person reads of one thing: a plan, a refusal, a result, an explanation; as lines, pure.
+
+Whoever reads them may be in a disaster: what happened comes first, then the facts with where and when they were
+read, then what would be lost, and last the one command to type, whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from replctl.cli.documents import backend_of
+from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrapped
+from replctl.core.durations import format_duration, format_time
+from replctl.core.errors import Finding
+from replctl.core.guards import GUARDS
+from replctl.core.journal import StepPhase, StepRecord
+from replctl.core.model import Holder, Pair, State
+from replctl.core.outcomes import Outcome
+from replctl.core.plans import DataLoss, Evidence, GuardRefusal, Plan, Refusal, Step
+from replctl.core.results import Failure, OperationResult
+from replctl.core.states import shown
+
+UNLIMITED = 100_000  # columns, for a pipe
+MARKS: Mapping[Outcome, Span] = {
+    Outcome.SUCCEEDED: Span("✓", Role.GOOD),
+    Outcome.UNCHANGED: Span("=", Role.GOOD),
+    Outcome.PLANNED: Span("→", Role.BUSY),
+    Outcome.IN_PROGRESS: Span("…", Role.BUSY),
+    Outcome.INTERRUPTED: Span("…", Role.BUSY),
+    Outcome.PARTIAL: Span("!", Role.WARN),
+    Outcome.UNKNOWN: Span("?", Role.WARN),
+}
+FAILURE_MARK = Span("✗", Role.BAD)
+STATE_ROLES: Mapping[State, Role] = {
+    State.SOURCE: Role.STRONG,
+    State.PROMOTING: Role.BUSY,
+    State.DEMOTING: Role.BUSY,
+    State.SYNCING: Role.BUSY,
+    State.FAILED: Role.BAD,
+}
+
+
+def state_span(state: State | None) -> Span:
+    """A state's word; not known is said as `unknown`."""
+    if state is None:
+        return Span("unknown", Role.WARN)
+    return Span(shown(state), STATE_ROLES.get(state, Role.PLAIN))
+
+
+def age(at: float | None, now: float) -> str:
+    """How long ago, or an empty text when it is not known."""
+    return "" if at is None else f"{format_duration(max(0.0, now - at))} ago"
+
+
+def mark(outcome: Outcome) -> Span:
+    return MARKS.get(outcome, FAILURE_MARK)
+
+
+# -- a plan --------------------------------------------------------------------------------------------------
+
+
+def plan(key: str, verb: str, planned: Plan, pair: Pair | None, now: float, width: int | None) -> list[Line]:
+    """The steps to come, numbered, with backend and sentence; what is lost, if it is an unplanned promotion."""
+    room = width or UNLIMITED
+    if planned.unchanged:
+        return [line(mark(Outcome.UNCHANGED), " ", strong(key), f": {verb}: {_already(planned)}")]
+    way = " (unplanned)" if planned.unplanned else ""
+    lines = [
+        line(
+            *(mark(Outcome.PLANNED), " ", strong(key), f": {verb}{way}: "),
+            *(state_span(planned.from_state), " → ", state_span(planned.to_state)),
+        )
+    ]
+    lines.extend(_planned_steps(planned.steps, pair, room))
+    lines.extend(_goal(planned, pair))
+    if planned.data_loss is not None:
+        lines.extend(loss(planned.data_loss, now, room))
+    for note in planned.notes:
+        lines.extend(wrapped(note, room, first=line("  note: "), indent=8))
+    return lines
+
+
+def _already(planned: Plan) -> str:
+    return f"it is {shown(planned.to_state)} already, and proven; nothing to do"
+
+
+def _planned_steps(steps: Sequence[Step], pair: Pair | None, room: int) -> list[Line]:
+    names = max(len(step.name) for step in steps)
+    places = max(len(backend_of(step, pair)) for step in steps)
+    lines: list[Line] = []
+    for number, step in enumerate(steps, 1):
+        head = f"  {number:>2}  {step.name:<{names}}  {backend_of(step, pair):<{places}}  "
+        lines.extend(wrapped(step.sentence or step.name, room, first=line(head), indent=len(head)))
+    return lines
+
+
+def _goal(planned: Plan, pair: Pair | None) -> list[Line]:
+    if pair is None:
+        return []
+    words = [
+        f"{pair.end(side).backend} {' or '.join(sorted(shown(state) for state in goal.states))}"
+        for side in planned.goal.sides
+        if (goal := planned.goal.of(side)) is not None
+    ]
+    return [line("  done when observed: ", ", ".join(words))] if words else []
+
+
+# -- a refusal -----------------------------------------------------------------------------------------------
+
+
+def refusal(key: str, verb: str, refused: Refusal, now: float, width: int | None) -> list[Line]:
+    """Guard by guard the evidence, then the loss, then the next command."""
+    room = width or UNLIMITED
+    lines = [line(FAILURE_MARK, " ", strong(key), f": {verb} refused, nothing was changed")]
+    for guard in refused.guards:
+        lines.extend(_guard(guard, now, room))
+    if refused.data_loss is not None:
+        lines.append(BLANK)
+        lines.extend(loss(refused.data_loss, now, room))
+    if refused.next:
+        lines.extend([BLANK, line("  next:"), line("    ", Span(refused.next, Role.TYPE))])
+    return lines
+
+
+def _guard(guard: GuardRefusal, now: float, room: int) -> list[Line]:
+    known = GUARDS.get(guard.name)
+    head = line("  ", Span(guard.name, Role.BAD), ": ")
+    lines = [BLANK, *wrapped(known.sentence if known else "", room, first=head, indent=4)]
+    for evidence in guard.evidence:
+        lines.extend(_evidence(evidence, now, room))
+    if guard.override is not None:
+        lines.append(line("    answered by ", Span(guard.override, Role.TYPE)))
+    return lines
+
+
+def _evidence(evidence: Evidence, now: float, room: int) -> list[Line]:
+    where = [part for part in (evidence.backend, age(evidence.as_of, now)) if part]
+    place = (
+        f"  ({', read '.join(where)})" if evidence.as_of is not None else f"  ({where[0]})" if where else ""
+    )
+    return wrapped(f"{evidence.value}{place}", room, first=line(f"    {evidence.fact}: "), indent=6)
+
+
+def loss(stated: DataLoss, now: float, room: int) -> list[Line]:
+    """What an unplanned promotion loses; unknown is said as unknown."""
+    if stated.point is None:
+        text = f"unknown: the last consistent point is not known ({stated.source})"
+    else:
+        text = f"everything written after {format_time(stated.point)}: {_extent(stated)}"
+    lines = wrapped(text, room, first=line("  ", Span("what is lost:", Role.WARN), " "), indent=4)
+    lines.extend(wrapped(_reading(stated, now), room, first=line("    "), indent=4, role=Role.DIM))
+    if stated.accepted is not None:
+        lines.append(line(f"    accepted: {stated.accepted}"))
+    return lines
+
+
+def _extent(stated: DataLoss) -> str:
+    least, most = stated.at_least_seconds, stated.at_most_seconds
+    low = "not known" if least is None else format_duration(least)
+    high = "not known" if most is None else format_duration(most, up=True)
+    return f"at least {low}, at most {high} of writes"
+
+
+def _reading(stated: DataLoss, now: float) -> str:
+    parts = [f"from {stated.source}"] if stated.point is not None else []
+    parts.append(f"read {age(stated.read_at, now)}")
+    if stated.clock_offset_seconds is not None:
+        parts.append(f"the backend's clock is {stated.clock_offset_seconds:+.3f}s from ours")
+    return ", ".join(parts)
+
+
+# -- a result ------------------------------------------------------------------------------------------------
+
+
+def result(done: OperationResult, now: float, width: int | None) -> list[Line]:
+    """How one operation ended."""
+    if done.outcome is Outcome.PLANNED and done.plan is not None:
+        return plan(done.key, done.verb, done.plan, done.pair, now, width)
+    if done.refusal is not None:
+        return refusal(done.key, done.verb, done.refusal, now, width)
+    room = width or UNLIMITED
+    lines = wrapped(
+        _headline(done), room, first=line(mark(done.outcome), " ", strong(done.key), ": "), indent=4
+    )
+    lines.extend(_steps(done.steps, room))
+    if done.data_loss is not None and done.outcome is not Outcome.UNCHANGED:
+        lines.extend(loss(done.data_loss, now, room))
+    if done.holder is not None:
+        lines.extend(_holder(done.holder, now))
+    if done.failure is not None:
+        lines.extend(failure(done.failure, room, indent=2))
+    for each in done.left_to_do:
+        lines.extend(wrapped(each, room, first=line("  left to do: "), indent=4))
+    lines.extend(_footer(done))
+    return lines
+
+
+def brief(done: OperationResult) -> Line:
+    """One line on one operation, for stderr beside a document."""
+    why = ", ".join(done.refusal.names) if done.refusal is not None else ""
+    why = why or (done.failure.message if done.failure is not None else "")
+    tail = f": {why}" if why else ""
+    return line(mark(done.outcome), f" {done.key}: {done.verb}: {done.outcome.value.replace('_', ' ')}{tail}")
+
+
+def tally(results: Sequence[OperationResult]) -> str:
+    """How many ended how: `3 succeeded, 1 refused`."""
+    counts = Counter(each.outcome for each in results)
+    return ", ".join(f"{count} {outcome.value.replace('_', ' ')}" for outcome, count in counts.items())
+
+
+def _headline(done: OperationResult) -> str:
+    to = f"{shown(done.to_state)}" if done.to_state is not None else "unknown"
+    on = f" on {done.backend}" if done.backend else ""
+    match done.outcome:
+        case Outcome.SUCCEEDED:
+            before = f" (was {shown(done.from_state)})" if done.from_state is not None else ""
+            return f"{done.verb}: {to}{on}{before}{_took(done)}"
+        case Outcome.UNCHANGED:
+            return f"{done.verb}: {to}{on} already, and proven; nothing to do"
+        case Outcome.IN_PROGRESS:
+            return f"{done.verb}: still in progress{on}{_took(done)}"
+        case Outcome.INTERRUPTED:
+            return f"{done.verb}: no longer waiting; the operation goes on{on}"
+        case Outcome.UNKNOWN:
+            return f"{done.verb}: the outcome is not known{on}"
+        case Outcome.PARTIAL:
+            return f"{done.verb}: partly done{on}: something changed and something did not"
+        case Outcome.FAILED:
+            return f"{done.verb} failed{on}; no change was accepted"
+        case Outcome.CONFLICT:
+            return f"{done.verb}: somebody else is at it; nothing was changed"
+    return f"{done.verb}: {done.outcome.value.replace('_', ' ')}; nothing was changed"
+
+
+def _took(done: OperationResult) -> str:
+    if done.started is None or done.finished is None:
+        return ""
+    return f", {format_duration(done.finished - done.started)}"
+
+
+def _steps(steps: Sequence[StepRecord], room: int) -> list[Line]:
+    if not steps:
+        return []
+    names = max(len(step.name) for step in steps)
+    places = max(len(step.backend) for step in steps)
+    lines: list[Line] = []
+    for step in steps:
+        head = f"  {step.number:>2}  {step.name:<{names}}  {step.backend:<{places}}  "
+        lines.append(line(head, *_step_end(step)))
+        if step.error_message:
+            lines.extend(wrapped(step.error_message, room, first=line("      "), indent=6, role=Role.BAD))
+    return lines
+
+
+def _step_end(step: StepRecord) -> list[str | Span]:
+    took = ""
+    if step.started is not None and step.finished is not None:
+        took = f"  {format_duration(step.finished - step.started)}"
+    if step.outcome is None:
+        word = {StepPhase.PENDING: "not begun", StepPhase.LOST: "answer lost"}.get(step.phase, "not ended")
+        return [dim(word)]
+    good = step.outcome in (Outcome.SUCCEEDED, Outcome.UNCHANGED)
+    return [Span(step.outcome.value.replace("_", " "), Role.GOOD if good else Role.BAD), dim(took)]
+
+
+def _holder(holder: Holder, now: float) -> list[Line]:
+    doing = f": {holder.command}" if holder.command else ""
+    lines = [line(f"  held by {holder.who}{doing}, since {age(holder.since, now)}")]
+    if holder.operation_id:
+        lines.append(line("  next: ", Span(f"replctl op wait {holder.operation_id}", Role.TYPE)))
+    return lines
+
+
+def _footer(done: OperationResult) -> list[Line]:
+    if done.operation_id is None or done.outcome is Outcome.UNCHANGED:
+        return []
+    lines = [line(dim(f"  operation {done.operation_id}"))]
+    if done.outcome in (Outcome.IN_PROGRESS, Outcome.INTERRUPTED, Outcome.UNKNOWN):
+        lines.append(line("  next: ", Span(f"replctl op wait {done.operation_id}", Role.TYPE)))
+    return lines
+
+
+def failure(failed: Failure, room: int, *, indent: int = 0) -> list[Line]:
+    """What went wrong, what to do, and when it may be tried again."""
+    pad = " " * indent
+    lines = wrapped(failed.message, room, first=line(pad), indent=indent + 2) if failed.message else []
+    if failed.retry_at is not None:
+        lines.append(line(f"{pad}not before {format_time(failed.retry_at)}"))
+    if failed.remedy:
+        lines.extend(wrapped(failed.remedy, room, first=line(pad, Span("→ ", Role.TYPE)), indent=indent + 2))
+    return lines
+
+
+def error(failed: Failure, findings: Iterable[Finding], width: int | None) -> list[Line]:
+    """The sentence with which a command ends that came to no operation."""
+    room = width or UNLIMITED
+    head = line(Span("error:", Role.BAD), " ")
+    lines = wrapped(failed.message, room, first=head, indent=7)
+    for finding in findings:
+        lines.extend(wrapped(str(finding), room, first=line("  "), indent=4))
+    if failed.retry_at is not None:
+        lines.append(line(f"  not before {format_time(failed.retry_at)}"))
+    if failed.remedy:
+        lines.extend(wrapped(failed.remedy, room, first=line(Span("→ ", Role.TYPE)), indent=2))
+    return lines

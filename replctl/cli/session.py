@@ -1,0 +1,113 @@
+"""What a command works with, put together once: output, services, progress, signals; and taken apart at its end."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from replctl.cli.options import Common, Looking
+from replctl.cli.output import Output
+from replctl.cli.progress import Progress
+from replctl.cli.signals import Interrupts
+from replctl.cli.surroundings import PROGRAM, Surroundings
+from replctl.core.model import Who
+
+if TYPE_CHECKING:
+    from replctl.bootstrap import Services
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Everything of one command."""
+
+    here: Surroundings
+    common: Common
+    output: Output
+    progress: Progress
+    interrupts: Interrupts
+    services: Services
+    who: Who
+
+    @property
+    def now(self) -> float:
+        return self.here.clock.now()
+
+
+def output_for(here: Surroundings, common: Common) -> Output:
+    return Output(
+        here.stdout,
+        here.stderr,
+        here.environ,
+        format=common.output,
+        colour=common.color,
+        quiet=common.quiet,
+        verbosity=common.verbose,
+    )
+
+
+@contextmanager
+def opened(here: Surroundings, common: Common, looking: Looking | None = None) -> Iterator[Session]:
+    """Assemble the services for a command; at the end they log out of the backends and close the store."""
+    looking = looking or Looking()
+    output = output_for(here, common)
+    progress = Progress(output, here.clock)
+    who = who_asks(here.environ)
+    with (
+        Interrupts(here.leave) as interrupts,
+        here.assemble(
+            flags=common.flags,
+            environ=here.environ,
+            clock=here.clock,
+            report=progress,
+            command=command_line(here.argv),
+            who=who,
+            observe_timeout_seconds=looking.observe_timeout_seconds,
+            probe=looking.probe,
+        ) as services,
+    ):
+        yield Session(
+            here=here,
+            common=common,
+            output=output,
+            progress=progress,
+            interrupts=interrupts,
+            services=services,
+            who=who,
+        )
+
+
+def command_line(argv: Sequence[str], *more: str) -> str:
+    """The command as one would paste it; what is added stands before a `--`."""
+    words = list(argv)
+    at = words.index("--") if "--" in words else len(words)
+    return shlex.join([PROGRAM, *words[:at], *more, *words[at:]])
+
+
+def who_asks(environ: Mapping[str, str]) -> Who:
+    """Who runs this process, as far as the machine tells: claimed, not proven."""
+    import pwd
+
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a user id without an entry, as in many containers
+        user = str(os.geteuid())
+    return Who(
+        user=user, host=socket.gethostname(), pid=os.getpid(), sudo_user=environ.get("SUDO_USER") or None
+    )
+
+
+def in_parallel(call: Callable[[_In], _Out], items: Sequence[_In], at_once: int) -> list[_Out]:
+    """Call for every item, at most so many at once, answers in the items' order; one item needs no thread."""
+    if len(items) <= 1:
+        return [call(item) for item in items]
+    with ThreadPoolExecutor(min(at_once, len(items)), thread_name_prefix=PROGRAM) as pool:
+        return list(pool.map(call, items))

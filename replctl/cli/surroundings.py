@@ -1,0 +1,104 @@
+"""The outside as one value that tests replace: streams, environment, clock, and how services are assembled."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from replctl.cli.output import is_terminal
+from replctl.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from replctl.bootstrap import Services
+    from replctl.core.events import Report
+    from replctl.core.model import Who
+
+PROGRAM = "replctl"
+
+
+class Assemble(Protocol):
+    """The shape of `bootstrap.assemble`."""
+
+    def __call__(
+        self,
+        *,
+        flags: Mapping[str, str],
+        environ: Mapping[str, str],
+        clock: Clock,
+        report: Report,
+        command: str,
+        who: Who | None = None,
+        observe_timeout_seconds: float | None = None,
+        probe: bool = False,
+    ) -> Services: ...
+
+
+def assemble_really(
+    *,
+    flags: Mapping[str, str],
+    environ: Mapping[str, str],
+    clock: Clock,
+    report: Report,
+    command: str,
+    who: Who | None = None,
+    observe_timeout_seconds: float | None = None,
+    probe: bool = False,
+) -> Services:
+    from replctl import bootstrap
+
+    return bootstrap.assemble(
+        flags=flags,
+        environ=environ,
+        clock=clock,
+        report=report,
+        command=command,
+        who=who,
+        observe_timeout_seconds=observe_timeout_seconds,
+        probe=probe,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """All of the outside that a command may touch."""
+
+    argv: tuple[str, ...]
+    stdin: TextIO
+    stdout: TextIO
+    stderr: TextIO
+    environ: Mapping[str, str]
+    clock: Clock
+    assemble: Assemble = assemble_really
+    leave: Callable[[int], None] = os._exit  # at once, for the second Ctrl-C
+
+    @property
+    def interactive(self) -> bool:
+        """Whether somebody is there to be asked."""
+        return is_terminal(self.stdin) and is_terminal(self.stderr)
+
+
+def real(
+    argv: Sequence[str] | None,
+    *,
+    clock: Clock | None = None,
+    environ: Mapping[str, str] | None = None,
+    stdin: TextIO | None = None,
+    stdout: TextIO | None = None,
+    stderr: TextIO | None = None,
+    assemble: Assemble | None = None,
+    leave: Callable[[int], None] = os._exit,
+) -> Surroundings:
+    """The process's own surroundings, with whatever is given in their place."""
+    return Surroundings(
+        argv=tuple(sys.argv[1:] if argv is None else argv),
+        stdin=stdin or sys.stdin,
+        stdout=stdout or sys.stdout,
+        stderr=stderr or sys.stderr,
+        environ=os.environ if environ is None else environ,
+        clock=clock or SystemClock(),
+        assemble=assemble or assemble_really,
+        leave=leave,
+    )

@@ -1,0 +1,164 @@
+"""What a person reads of many things: replications, transitions, operations, breakers; as lines, pure.
+
+Worst first, so that a full screen shows what matters; every number with its unit, every reading with its age.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from replctl.cli.lines import BLANK, Line, Role, Row, Span, dim, line, table, wrapped
+from replctl.cli.screens import UNLIMITED, age, state_span
+from replctl.core.durations import format_duration, format_time
+from replctl.core.model import Health, Mode, StateNote
+from replctl.core.results import EndStatus, ReplicationStatus, StatusReport
+
+NOTHING = "-"
+WORST_FIRST = (
+    Health.SPLIT_BRAIN,
+    Health.NO_SOURCE,
+    Health.FAILED,
+    Health.UNKNOWN,
+    Health.DEGRADED,
+    Health.HEALTHY,
+)
+HEALTH_ROLES: Mapping[Health, Role] = {
+    Health.HEALTHY: Role.GOOD,
+    Health.DEGRADED: Role.WARN,
+    Health.UNKNOWN: Role.WARN,
+    Health.FAILED: Role.BAD,
+    Health.SPLIT_BRAIN: Role.BAD,
+    Health.NO_SOURCE: Role.BAD,
+}
+MODE_WORDS = {Mode.SYNCHRONOUS: "sync", Mode.ASYNCHRONOUS: "async"}
+ADVICE: Mapping[Health, str] = {
+    Health.SPLIT_BRAIN: "both sides are sources: replctl explain {key}, then replctl reprotect {key}",
+    Health.NO_SOURCE: "no side is the source: replctl explain {key}",
+    Health.FAILED: "the backend reports a failure: replctl explain {key}",
+    Health.UNKNOWN: "not everything could be read: replctl explain {key}",
+    Health.DEGRADED: "copying does not run as it should: replctl explain {key}",
+}
+
+
+def worst_first(report: StatusReport) -> list[ReplicationStatus]:
+    """What is wrong on top, then in the order of names."""
+    rank = {health: at for at, health in enumerate(WORST_FIRST)}
+    return sorted(report.replications, key=lambda each: (rank[each.health], each.replication.key))
+
+
+def status(report: StatusReport, width: int | None, *, wide: bool = False) -> list[Line]:
+    """One line a replication, silent backends with their ages, and a footer with what to do next."""
+    if not report.replications:
+        return [line("no replications are configured")]
+    ordered = worst_first(report)
+    rows = [_row(each, report.observed_at, wide) for each in ordered]
+    headers = ["NAME", "STATE", "MODE", "HEALTH", "POINT", "LOCAL", "PEER"]
+    if wide:
+        headers += ["WANTED", "IN SYNC", "RPO", "GROUP", "OPERATION", "READ"]
+    lines = table(headers, rows, width, remark="MESSAGE")
+    return [*lines, *status_footer(report, ordered, width)]
+
+
+def _row(status: ReplicationStatus, now: float, wide: bool) -> Row:
+    cells = [
+        Span(status.replication.key, Role.STRONG),
+        _state(status),
+        Span(MODE_WORDS[status.mode] if status.mode else NOTHING),
+        Span(status.health.value.replace("_", " "), HEALTH_ROLES[status.health]),
+        _point(status, now),
+        _end(status.local),
+        _end(status.peer),
+    ]
+    if wide:
+        cells += _wide_cells(status, now)
+    worth_saying = status.health is not Health.HEALTHY or wide
+    role = HEALTH_ROLES[status.health] if status.health is not Health.HEALTHY else Role.DIM
+    return Row(tuple(cells), Span(status.message, role) if worth_saying else _mentions(status))
+
+
+def _mentions(status: ReplicationStatus) -> Span | None:
+    """What a healthy line still has to say: a hold, a drill, an open operation, a difference to the file."""
+    words = []
+    if status.operation_id:
+        words.append(f"operation {status.operation_id} is open")
+    if status.hold:
+        words.append(f"held by {status.hold.owner}: {status.hold.reason}")
+    if status.drill:
+        words.append("a failover test is running")
+    if status.in_sync is False:
+        words.append(status.message)
+    return Span("; ".join(words), Role.BUSY) if words else None
+
+
+def _wide_cells(status: ReplicationStatus, now: float) -> list[Span]:
+    in_sync = {True: "yes", False: "no", None: "unknown"}[status.in_sync]
+    rpo = status.replication.rpo_seconds
+    return [
+        Span(status.replication.desired_state.value),
+        Span(in_sync, Role.WARN if status.in_sync is False else Role.PLAIN),
+        Span(NOTHING if rpo is None else format_duration(rpo)),
+        Span(status.replication.group or NOTHING),
+        Span(status.operation_id or NOTHING),
+        Span(age(status.local.observed_at, now) or "never"),
+    ]
+
+
+def _state(status: ReplicationStatus) -> Span:
+    if status.state_note is StateNote.ABSENT:
+        return Span("absent", Role.WARN)
+    if status.state_note is StateNote.REMOVING:
+        return Span("removing", Role.WARN)
+    return state_span(status.state)
+
+
+def _point(status: ReplicationStatus, now: float) -> Span:
+    """How old the last consistent point is; red past the target."""
+    if status.point_at is None:
+        return Span("unknown" if status.health is not Health.HEALTHY else NOTHING, Role.DIM)
+    old = max(0.0, now - status.point_at)
+    target = status.replication.rpo_seconds
+    role = Role.WARN if target is not None and old > target else Role.PLAIN
+    return Span(f"{format_duration(old)} ago", role)
+
+
+def _end(end: EndStatus) -> Span:
+    """An end in two words: where, and what it is there; with `!` when it did not answer."""
+    if not end.reachable:
+        return Span(f"{end.backend} silent", Role.BAD)
+    span = state_span(end.state)
+    word = end.state_note.value if end.state_note else span.text
+    doubt = " unverified" if end.unverified else ""
+    return Span(f"{end.backend} {word}{doubt}", Role.WARN if doubt else span.role)
+
+
+def status_footer(
+    report: StatusReport, ordered: Sequence[ReplicationStatus], width: int | None
+) -> list[Line]:
+    """Counts, silent backends with since when, and the one thing to do next."""
+    room = width or UNLIMITED
+    counts = Counter(each.health for each in ordered)
+    words = [f"{counts[health]} {health.value.replace('_', ' ')}" for health in WORST_FIRST if counts[health]]
+    noun = "replication" if len(ordered) == 1 else "replications"
+    lines = [BLANK, line(dim(f"{len(ordered)} {noun}: {', '.join(words)}"))]
+    for backend in sorted(report.silent):
+        lines.extend(wrapped(_silence(backend, report), room, indent=2, role=Role.BAD))
+    worst = ordered[0]
+    if worst.health is not Health.HEALTHY:
+        lines.extend(
+            wrapped("next: " + ADVICE[worst.health].format(key=worst.replication.key), room, indent=2)
+        )
+    return lines
+
+
+def _silence(backend: str, report: StatusReport) -> str:
+    """A silent backend: why, and how old the memory is that is shown in its place."""
+    ends = [end for each in report.replications for end in (each.local, each.peer) if end.backend == backend]
+    troubles = [end.seen.trouble for end in ends if end.seen.trouble is not None]
+    why = f": {troubles[0].message}" if troubles else ""
+    until = ""
+    if troubles and troubles[0].retry_at is not None:
+        until = f" until {format_time(troubles[0].retry_at)} (--probe asks all the same)"
+    read = [end.observed_at for end in ends if end.observed_at is not None]
+    memory = f"; last read {age(max(read), report.observed_at)}" if read else "; never read before"
+    return f"{backend} did not answer{why}{until}{memory}"
