@@ -320,6 +320,18 @@ class Intent:
     snapshot: str | None = None
 
     @property
+    def makes_local_source(self) -> bool:
+        """Whether the verb makes the local end the source."""
+        if self.verb is Verb.FAILOVER:
+            return self.to == self.replication.local.backend
+        return self.verb is Verb.PROMOTE
+
+    @property
+    def is_takeover(self) -> bool:
+        """Whether the local end shall become the source without the other: acknowledged and unplanned."""
+        return self.makes_local_source and self.acknowledged.unplanned
+
+    @property
     def signature(self) -> str:
         """Equal for intents that may join one another's operation: verb, end, aim, planned or not."""
         aim = self.to or self.survivor or ""

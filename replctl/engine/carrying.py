@@ -299,7 +299,7 @@ class _StepRun:
     def _decided_anew(self, pair: Pair) -> Ending | None:
         """The whole judgement once more, with fresh eyes: the same course must come out."""
         carrier = self.carrier
-        context = self.desk.watcher.context(carrier.intent.replication, joins=carrier.record)
+        context = self.desk.watcher.context(carrier.intent, joins=carrier.record)
         driver = self.desk.backends.driver(self.end.backend)
         fresh = replace(context, own_transient=self.kept.sends > 1, other_operation=None)
         decision = decide(carrier.intent, pair, fresh, driver.recipe)

@@ -34,7 +34,7 @@ from replctl.core.results import Explanation, Failure, OperationResult, StatusRe
 from replctl.correlation import correlation, current, under
 from replctl.engine.backends import Backends
 from replctl.engine.carrying import Carrier, Desk, Ending
-from replctl.engine.looking import Watcher, identity_text
+from replctl.engine.looking import Watcher, identity_text, is_superseded
 from replctl.engine.ports import Driver, Store
 from replctl.engine.requests import Proposal, Request
 from replctl.resilience import Look
@@ -161,7 +161,7 @@ class Engine:
         )
 
     def _decide(self, intent: Intent, pair: Pair, joins: OperationRecord | None) -> Decision:
-        context = self._watcher.context(intent.replication, joins=joins)
+        context = self._watcher.context(intent, joins=joins)
         recipe = self._backends.driver(intent.replication.local.backend).recipe
         return decide(intent, pair, context, recipe)
 
@@ -169,9 +169,9 @@ class Engine:
         """An end that had to be read and was not, as an outcome of its own rather than a guard's refusal."""
         if pair.local.trouble is not None:
             return self._troubled(intent, pair.local)
-        if pair.peer.trouble is None or _is_takeover(intent):
+        if pair.peer.trouble is None or intent.is_takeover:
             return None
-        planned_promotion = _shall_be_source(intent)
+        planned_promotion = intent.makes_local_source
         if planned_promotion and pair.peer.trouble.kind not in _OURS_TO_MEND:
             return None  # the planner words the refusal, with evidence and stated loss
         return self._troubled(intent, pair.peer)
@@ -221,6 +221,7 @@ class Engine:
         )
         with under(proposal.correlation_id):
             try:
+                self._supersede(proposal.intent)
                 with self._store.lock(key, holder):
                     return self._carry_out_locked(proposal, request)
             except Locked as error:
@@ -230,11 +231,7 @@ class Engine:
 
     def _carry_out_locked(self, proposal: Proposal, request: Request) -> OperationResult:
         intent = proposal.intent
-        open_now = self._store.operations(intent.replication.key, open_only=True)
-        joined = proposal.joins.operation_id if proposal.joins else None
-        if [record.operation_id for record in open_now if record.operation_id != joined] or (
-            joined is not None and not open_now
-        ):
+        if self._is_gone(proposal.joins) or self._watcher.others_open(intent, proposal.joins):
             error = Conflict(
                 "another process has begun or ended an operation meanwhile", remedy="type it again"
             )
@@ -244,6 +241,18 @@ class Engine:
             self._store.begin(record)
             self._remember_identities(intent.replication, proposal.pair)
         return self._run(proposal, record, request)
+
+    def _is_gone(self, joins: OperationRecord | None) -> bool:
+        if joins is None:
+            return False
+        found = self._store.operation(joins.operation_id)
+        return found is None or not found.is_open
+
+    def _supersede(self, intent: Intent) -> None:
+        """Close a planned promotion that the unplanned one of the same end takes the place of."""
+        for record in self._store.operations(intent.replication.key, open_only=True):
+            if is_superseded(intent, record) and record.signature != intent.signature:
+                self._store.abandon(record.operation_id, str(self._caller.who), self._clock.now())
 
     def _run(self, proposal: Proposal, record: OperationRecord, request: Request) -> OperationResult:
         began = self._clock.monotonic()
@@ -519,17 +528,6 @@ def _check_backends_named(intent: Intent) -> None:
 
 def _plain_intent(verb: Verb, replication: Replication) -> Intent:
     return Intent(verb=verb, replication=replication)
-
-
-def _shall_be_source(intent: Intent) -> bool:
-    """Whether the verb makes the local end the source."""
-    if intent.verb is Verb.FAILOVER:
-        return intent.to == intent.replication.local.backend
-    return intent.verb is Verb.PROMOTE
-
-
-def _is_takeover(intent: Intent) -> bool:
-    return _shall_be_source(intent) and intent.acknowledged.unplanned
 
 
 def _operation_id() -> str:

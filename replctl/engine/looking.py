@@ -13,6 +13,7 @@ from replctl.core.health import judge
 from replctl.core.journal import OperationRecord
 from replctl.core.model import (
     End,
+    Intent,
     Mode,
     Observation,
     Pair,
@@ -103,22 +104,37 @@ class Watcher:
             peer=_end_status(pair.peer, key, memory, unverified),
         )
 
-    def context(self, replication: Replication, *, joins: OperationRecord | None) -> Context:
+    def context(self, intent: Intent, *, joins: OperationRecord | None) -> Context:
         """What the planner is told of the journal's memory; an empty or lost store tells nothing."""
+        replication = intent.replication
         key = replication.key
         recent = self.store.operations(key, limit=1)
-        own = joins.operation_id if joins else None
-        open_now = [each for each in self.store.operations(key, open_only=True) if each.operation_id != own]
+        others = self.others_open(intent, joins)
         return Context(
             now=self.clock.now(),
             survivor=self.store.survivor(key),
             interrupted=_interrupted(joins or (recent[0] if recent else None)),
             own_transient=joins is not None,
-            other_operation=open_now[0].operation_id if open_now else None,
+            other_operation=others[0].operation_id if others else None,
             held_by=_holder_text(self.store, key),
             identities=_known_identities(replication, self.store),
             last_contact=_last_contact(key, self.store.observations()),
         )
+
+    def others_open(self, intent: Intent, joins: OperationRecord | None) -> list[OperationRecord]:
+        """Open operations that stand in the way of this intent."""
+        own = joins.operation_id if joins else None
+        return [
+            record
+            for record in self.store.operations(intent.replication.key, open_only=True)
+            if record.operation_id != own and not is_superseded(intent, record)
+        ]
+
+
+def is_superseded(intent: Intent, record: OperationRecord) -> bool:
+    """A planned promotion whose source went away gives way to the unplanned one of the same end (design §4)."""
+    same_end = record.new_source == intent.replication.local.backend
+    return intent.is_takeover and record.course is Course.SWITCH and same_end
 
 
 def identity_text(end: End, resource: str) -> str:

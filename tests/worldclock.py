@@ -1,0 +1,92 @@
+"""replctl in a process of its own whose clock is the simulator's, asked over the control port.
+
+Run as a script: the command line follows. `CRASH_AT` kills the process, as `kill -9` does, right after the
+n-th write to the journal.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import signal
+import sys
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+VARIABLE = "WORLD_CONTROL"
+CRASH_AT = "WORLD_CRASH_AT"
+
+
+class ControlClock:
+    """The world's time over HTTP; one connection a thread."""
+
+    def __init__(self, address: str) -> None:
+        self._place = urlsplit(address)
+        self._local = threading.local()
+        self._chance = random.Random(os.getpid())
+
+    def _ask(self, method: str, **arguments: Any) -> Any:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = http.client.HTTPConnection(self._place.hostname or "", self._place.port)
+            self._local.connection = connection
+        body = json.dumps(arguments)
+        connection.request("POST", f"/{method}", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return json.loads(answer.read())["result"]
+
+    def now(self) -> float:
+        return float(self._ask("now"))
+
+    def monotonic(self) -> float:
+        return self.now()
+
+    def wait(self, seconds: float, cancel: Any = None) -> bool:
+        if cancel is not None and cancel.is_set:
+            return True
+        target = self.now() + max(0.0, seconds)
+        left = target - self.now()
+        if left > 0:
+            self._ask("advance", seconds=left)
+        return cancel is not None and cancel.is_set
+
+    def chance(self) -> float:
+        return self._chance.random()
+
+
+def crash_at(number: int) -> None:
+    """Die as by kill -9 right after the journal's n-th write."""
+    from replctl.store import SqliteStore
+
+    count = 0
+
+    def dying(name: str) -> None:
+        real = getattr(SqliteStore, name)
+
+        def write(*arguments: Any, **named: Any) -> Any:
+            nonlocal count
+            result = real(*arguments, **named)
+            count += 1
+            if count == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        setattr(SqliteStore, name, write)
+
+    for name in ("begin", "write_step", "record", "finish", "set_survivor"):
+        dying(name)
+
+
+def main() -> int:
+    from replctl.cli.boundary import main as replctl
+
+    if os.environ.get(CRASH_AT):
+        crash_at(int(os.environ[CRASH_AT]))
+    return replctl(sys.argv[1:], clock=ControlClock(os.environ[VARIABLE]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

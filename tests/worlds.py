@@ -1,0 +1,162 @@
+"""A simulated pair of arrays with replctl's clock driven by theirs: real sockets, real TLS, virtual time.
+
+`World.run` runs a command line in this process; `World.spawn` in a process of its own, whose clock asks the
+simulator's control port. Waiting moves the world on, so that no test sleeps.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import worldclock
+
+from replctl.clock import Cancel
+from replctl.simulator import Options, Simulator
+
+LEDGER = "bank/ledger"  # the first replication of every world: local replica on west, source on east
+
+
+class SimulatorClock:
+    """replctl's clock in this process: now is the world's, and a wait moves the world on."""
+
+    def __init__(self, control: Any, seed: int = 7) -> None:
+        self._control = control
+        self._chance = random.Random(seed)
+        self._lock = threading.Lock()
+        self.offset_seconds = 0.0
+
+    def now(self) -> float:
+        return float(self._control.now()) + self.offset_seconds
+
+    def monotonic(self) -> float:
+        return float(self._control.now())
+
+    def wait(self, seconds: float, cancel: Cancel | None = None) -> bool:
+        if cancel is not None and cancel.is_set:
+            return True
+        target = self.monotonic() + max(0.0, seconds)
+        with self._lock:
+            left = target - self.monotonic()
+            if left > 0:
+                self._control.advance(left)
+        return cancel is not None and cancel.is_set
+
+    def chance(self) -> float:
+        with self._lock:
+            return self._chance.random()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def operation(self) -> Any:
+        """The only operation of an action's document."""
+        (operation,) = self.json["operations"]
+        return operation
+
+    @property
+    def guards(self) -> list[str]:
+        return [guard["name"] for guard in self.operation["refusal"]["guards"]]
+
+
+class World:
+    """Two linked arrays, their files, and ways to run replctl against them."""
+
+    def __init__(self, simulator: Simulator, directory: Path) -> None:
+        self.simulator = simulator
+        self.control = simulator.control
+        self.directory = directory
+        self.clock = SimulatorClock(self.control)
+        self.config = Path(simulator.ready["config"])
+
+    def environ(self, state_dir: Path | None = None) -> dict[str, str]:
+        home = self.directory / "home"
+        home.mkdir(exist_ok=True)
+        environ = {"HOME": str(home), "REPLCTL_CONFIG": str(self.config), "PATH": os.environ["PATH"]}
+        environ["REPLCTL_STATE_DIR"] = str(state_dir or self.directory / "state")
+        return environ
+
+    def run(self, *argv: str, state_dir: Path | None = None, environ: Mapping[str, str] | None = None) -> Ran:
+        """One command in this process."""
+        from replctl.cli.boundary import main
+
+        out, err = io.StringIO(), io.StringIO()
+        code = main(
+            list(argv),
+            clock=self.clock,
+            environ={**self.environ(state_dir), **(environ or {})},
+            stdin=io.StringIO(),
+            stdout=out,
+            stderr=err,
+        )
+        return Ran(code, out.getvalue(), err.getvalue())
+
+    def act(self, *argv: str, **more: Any) -> Ran:
+        """A change as a script makes it: confirmed, and answered in JSON."""
+        return self.run(*argv, "-y", "-o", "json", **more)
+
+    def spawn(
+        self, *argv: str, state_dir: Path | None = None, environ: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """One command in a process of its own, over the control port's clock."""
+        variables = {
+            **self.environ(state_dir),
+            worldclock.VARIABLE: self.simulator.ready["control"],
+            **(environ or {}),
+        }
+        return subprocess.Popen(
+            [sys.executable, worldclock.__file__, *argv],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def changes(self, since: int = 0) -> list[dict[str, Any]]:
+        """Changes of replication sessions that were asked of either array, in their order."""
+        return [
+            request
+            for request in self.control.requests(changes=True, since=since)
+            if "/replication_session/" in request["path"]
+        ]
+
+    def effective(self) -> list[tuple[str, str]]:
+        """(array, action) of the changes that took effect."""
+        return [
+            (change["array"], change["path"].rsplit("/", 1)[-1])
+            for change in self.changes()
+            if change["effect"]
+        ]
+
+    def truth(self, name: str = LEDGER) -> dict[str, Any]:
+        return dict(self.control.truth(name))
+
+
+@contextmanager
+def a_world(directory: Path, **options: Any) -> Iterator[World]:
+    """A world whose time stands still unless somebody waits."""
+    settings: dict[str, Any] = {"replications": 4, "seed": 1, "speed": 0.0, **options}
+    with Simulator(Options(directory=directory / "world", **settings)) as simulator:
+        yield World(simulator, directory)
