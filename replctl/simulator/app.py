@@ -1,0 +1,136 @@
+"""The simulator as a whole: options in, two arrays and a control port on loopback out (design §11)."""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from replctl.simulator.assumptions import Assumptions
+from replctl.simulator.clock import VirtualClock
+from replctl.simulator.conditions import ARRAYS, Conditions, read_durations, read_version
+from replctl.simulator.control import Control, serve_control
+from replctl.simulator.faults import Faults
+from replctl.simulator.logins import Logins
+from replctl.simulator.requestlog import RequestLog
+from replctl.simulator.rest import Api
+from replctl.simulator.scene import USERNAME, list_entries, password, write_files
+from replctl.simulator.server import Handler, Reply, Request, Server
+from replctl.simulator.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a world shall be like.
+
+    `speed`: virtual seconds in a real one, 0 for a time that only the control moves. `start_at`: seconds since the
+    epoch, the present if None. Raises, when the simulator is made, UnknownAssumption and UnknownDuration.
+    """
+
+    directory: Path
+    replications: int = 4
+    seed: int = 1
+    speed: float = 1.0
+    assumptions: Mapping[str, str] = field(default_factory=dict)
+    durations: Mapping[str, float] = field(default_factory=dict)
+    version: str = "4.1.0.0"
+    start_at: float | None = None
+
+
+class Simulator:
+    """Two linked arrays with everything around them; a context manager."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._clock = VirtualClock(options.start_at, options.speed)
+        self._entries = list_entries(options.seed, options.replications)
+        conditions = Conditions(
+            options.seed,
+            read_version(options.version),
+            self._clock.now(),
+            Assumptions(options.assumptions),
+            read_durations(options.durations),
+        )
+        self._world = World(conditions, self._entries)
+        self._log = RequestLog()
+        self._faults = Faults()
+        self._logins = {array: self._make_logins(array) for array in ARRAYS}
+        self._servers: dict[str, Server] = {}
+        self._control_server: Server | None = None
+        self._control: Control | None = None
+        self._ready: dict[str, Any] = {}
+
+    @property
+    def control(self) -> Control:
+        """Time, faults, links, request log and truth of this world, once it is started."""
+        if self._control is None:
+            raise RuntimeError("the simulator is not started")
+        return self._control
+
+    @property
+    def ready(self) -> dict[str, Any]:
+        """Where everything is, in the form that `replctl simulate` prints."""
+        return self._ready
+
+    def start(self) -> Self:
+        """Open the ports and write the files."""
+        authority, tls = _make_certificates()
+        for array in ARRAYS:
+            api = Api(array, self._world, self._clock, self._logins[array], self._faults)
+            self._servers[array] = Server(array, self._handler(api), tls)
+        control = Control(self._world, self._clock, self._faults, self._log, self._servers, self._logins)
+        self._control = control
+        self._control_server = Server("control", lambda request: serve_control(control, request))
+        urls = {array: server.url for array, server in self._servers.items()}
+        config = write_files(self.options.directory, self.options.seed, self._entries, urls, authority)
+        for server in self._all_servers():
+            server.start()
+        self._ready = {
+            "ready": True,
+            "config": str(config),
+            "control": self._control_server.url,
+            "arrays": urls,
+        }
+        return self
+
+    def stop(self) -> None:
+        """Close the ports and end all threads."""
+        self._clock.stop()
+        for server in self._all_servers():
+            server.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _all_servers(self) -> list[Server]:
+        return [*self._servers.values(), *([self._control_server] if self._control_server else [])]
+
+    def _make_logins(self, array: str) -> Logins:
+        seed = self.options.seed
+        return Logins(seed, array, USERNAME, password(seed, array), self._world.conditions.assume)
+
+    def _handler(self, api: Api) -> Handler:
+        log, array = self._log, api.array
+
+        def handle(request: Request) -> Reply:
+            server = self._servers[array]
+            return api.serve(request, log, lambda: server.mode == "serve", server.wait_real)
+
+        return handle
+
+
+def _make_certificates() -> tuple[bytes, ssl.SSLContext]:
+    """A certificate authority of our own, and a server context with a certificate that it signed."""
+    import trustme  # here, because only a running simulator needs it
+
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.num_tickets = 0
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    return authority.cert_pem.bytes(), context

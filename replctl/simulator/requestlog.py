@@ -1,0 +1,90 @@
+"""What the arrays were asked, in order: the log that tests and people read back (design §11)."""
+
+import json
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+REQUESTS_KEPT = 200_000
+CORRELATION_HEADER = "x-correlation-id"
+
+
+@dataclass(slots=True, eq=False)
+class Logged:
+    """One request; `status` is None while, or because, no answer was given."""
+
+    n: int
+    array: str
+    at: float
+    method: str
+    path: str
+    query: str
+    correlation_id: str | None
+    body: bytes
+    status: int | None = None
+    effect: bool = False
+
+    def public(self) -> dict[str, Any]:
+        """As those who ask see it."""
+        return {
+            "n": self.n,
+            "array": self.array,
+            "at": self.at,
+            "method": self.method,
+            "path": self.path,
+            "query": self.query,
+            "status": self.status,
+            "correlation_id": self.correlation_id,
+            "body": _read(self.body),
+            "effect": self.effect,
+        }
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it asked to change a replication session."""
+        return self.method != "GET" and "/replication_session/" in self.path
+
+
+def _read(body: bytes) -> Any:
+    if not body:
+        return None
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode("utf-8", "replace")
+
+
+class RequestLog:
+    """The last requests to all arrays."""
+
+    def __init__(self) -> None:
+        self._logged: deque[Logged] = deque(maxlen=REQUESTS_KEPT)
+        self._count = 0
+
+    def add(
+        self,
+        array: str,
+        at: float,
+        method: str,
+        path: str,
+        query: str,
+        correlation_id: str | None,
+        body: bytes,
+    ) -> Logged:
+        """Write a request down before anything is done about it."""
+        self._count += 1
+        logged = Logged(self._count, array, at, method, path, query, correlation_id, body)
+        self._logged.append(logged)
+        return logged
+
+    def read(self, array: str | None, since: int, changes: bool) -> list[dict[str, Any]]:
+        """Requests with a number above `since`, of one array or all, perhaps only changes of sessions."""
+        return [
+            logged.public()
+            for logged in self._logged
+            if logged.n > since and array in (None, logged.array) and (logged.is_change or not changes)
+        ]
+
+    def clear(self) -> None:
+        """Forget them; the numbers go on."""
+        self._logged.clear()
