@@ -1,0 +1,75 @@
+# Every target prepares what it needs by itself: a machine with Python 3.11 or newer and make is enough. The first
+# call needs a package index; later ones do not. PYTHON= names another interpreter, UV= another uv.
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+UV ?= $(shell command -v uv || echo .uv/bin/uv)
+OWN_UV = $(filter .uv/bin/uv,$(UV))
+WORKERS ?= auto
+
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV
+
+BIN := .venv/bin
+RUNTIME := .venv/.runtime
+DEV := .venv/.dev
+
+.PHONY: help demo test check format lint types fix generate bench
+.NOTPARALLEL:
+
+help:
+	@echo "make demo      watch a failover between two simulated arrays"
+	@echo "make test      run every test"
+	@echo "make check     format, lint, types, import contracts, tests, freshness: what a change must pass"
+	@echo "make fix       format, and mend what ruff can mend"
+	@echo "make generate  write the generated files anew"
+	@echo "make bench     measure start-up and the simulator against their budgets"
+
+demo: $(RUNTIME)
+	@$(BIN)/replctl demo
+
+test: $(DEV)
+	$(BIN)/pytest -q -n $(WORKERS) --maxprocesses=8 --dist=loadfile
+
+# The tests hold the import contracts (test_architecture.py) and freshness (test_generated.py; `uv sync --locked`
+# refuses a stale lock). Cheap checks come first. `make check test` runs the tests once.
+check: format lint types test
+
+format: $(DEV)
+	$(BIN)/ruff format --check
+
+lint: $(DEV)
+	$(BIN)/ruff check
+
+types: $(DEV)
+	$(BIN)/mypy
+
+fix: $(DEV)
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+generate: $(DEV)
+	$(BIN)/python -m replctl.cli.reference .
+	$(BIN)/ruff format --quiet replctl
+
+bench: $(DEV)
+	@for bench in tests/bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit; done
+
+# -- set-up --------------------------------------------------------------------------------------------------------
+
+MADE_FROM := pyproject.toml uv.lock replctl/__init__.py
+SYNC = @test -n "$(PYTHON)" || { echo "replctl needs Python 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 2; }; \
+	echo "Setting up .venv, once ..." >&2; $(UV) sync --quiet --locked --python "$(PYTHON)"
+
+$(RUNTIME): $(MADE_FROM) | $(OWN_UV)
+	$(SYNC) --inexact --no-default-groups
+	@touch $@
+
+$(DEV): $(MADE_FROM) | $(OWN_UV)
+	$(SYNC) --group dev
+	@touch $@ $(RUNTIME)
+
+.uv/bin/uv:
+	@"$(PYTHON)" -m venv .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv
