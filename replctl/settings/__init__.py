@@ -1,1 +1,45 @@
-"""Configuration and desired state: files, environment and flags into values, with precise errors."""
+"""Configuration and desired state: files, environment and flags into values, with precise errors (design §8).
+
+    load(flags, environ)            -> Settings        config.yaml under environment and flags
+    load_replications(settings)     -> Replications    replications.yaml, judged against the backends
+    reload, clashes                                    the daemon's rules for a changed file, pure
+    resolve_secret(settings, name)  -> Reading         a password, at the moment it is needed
+
+Values only: nothing here talks to a backend, and importing it imports neither YAML nor an HTTP client.
+"""
+
+from replctl.settings.config import Backend, Config, PowerStoreBackend, TridentBackend
+from replctl.settings.desired import (
+    Identity,
+    Replications,
+    clashes,
+    load_replications,
+    parse_replications,
+    reload,
+)
+from replctl.settings.loading import Settings, find_config, load, resolve_secret
+from replctl.settings.origin import Notice, Origin, OriginKind
+from replctl.settings.secrets import Keeper, Reading, SecretReference
+
+__all__ = [
+    "Backend",
+    "Config",
+    "Identity",
+    "Keeper",
+    "Notice",
+    "Origin",
+    "OriginKind",
+    "PowerStoreBackend",
+    "Reading",
+    "Replications",
+    "SecretReference",
+    "Settings",
+    "TridentBackend",
+    "clashes",
+    "find_config",
+    "load",
+    "load_replications",
+    "parse_replications",
+    "reload",
+    "resolve_secret",
+]

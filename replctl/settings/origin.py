@@ -133,3 +133,18 @@ def _whole(path: Path) -> Path | None:
 def is_secret(path: Path) -> bool:
     """Whether what stands at the path must not be shown."""
     return HIDDEN_KEY in path
+
+
+def counted(shown: str, count: int) -> str:
+    """The headline over a file's findings."""
+    return f"{shown}: {count} {'mistake' if count == 1 else 'mistakes'}"
+
+
+def in_order(found: Iterable[Finding], shown: str) -> list[Finding]:
+    """Findings by line of the file, then those that stand elsewhere."""
+    return sorted(found, key=lambda finding: _line(finding.place, shown))
+
+
+def _line(place: str, shown: str) -> float:
+    number, _, _ = place.removeprefix(f"{shown}:").partition(":")
+    return int(number) if place.startswith(f"{shown}:") and number.isdecimal() else float("inf")

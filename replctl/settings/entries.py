@@ -1,0 +1,263 @@
+"""The entries of the desired-state file: marked YAML in, replications out, or what is wrong with them.
+
+Every key has one reader; a reader returns None after it has told what is wrong, so that all mistakes of a file
+are told at once. Which keys an end has depends on the kind of its backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from replctl.core.errors import Finding, excerpt
+from replctl.core.model import End, Mode, Replication, State
+from replctl.core.names import LABEL_ALLOWED, is_label_key, is_label_value
+from replctl.settings.judging import Judge, Trail, is_text, shown
+from replctl.settings.mistakes import suggest
+from replctl.settings.yamlmarks import Node, Row, Table
+
+STATES = ("source", "replica")  # nothing else can be desired (R24)
+MODES = tuple(mode.value for mode in Mode)
+ENTRY_REQUIRED = ("namespace", "name", "state", "local", "peer")
+POWERSTORE_THINGS = ("volume", "volume_group", "session")
+POWERSTORE_CREATION = ("policy",)
+TRIDENT_REQUIRED = ("namespace", "mirror")
+TRIDENT_THINGS = (*TRIDENT_REQUIRED, "pvc")
+TRIDENT_CREATION = ("replication_policy", "schedule", "storage_class", "size")
+THINGS: Mapping[str, tuple[str, ...]] = {"powerstore": POWERSTORE_THINGS, "trident": TRIDENT_THINGS}
+CREATION: Mapping[str, tuple[str, ...]] = {"powerstore": POWERSTORE_CREATION, "trident": TRIDENT_CREATION}
+END_REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "powerstore": ("backend",),
+    "trident": ("backend", *TRIDENT_REQUIRED),
+}
+TOP_KEYS = ("replications",)
+HOOKS = ("before_demote", "after_promote")
+HOOK_KEYS = ("command", "timeout")
+HOOK_TIMEOUT_SECONDS = 60.0
+HOOK_LEAST_SECONDS = 0.001
+HIGHEST_ORDER = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A program to run around a change; read and judged here, run by others."""
+
+    command: tuple[str, ...]
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A replication with what the file says beside it: its line, its hooks, and words for creating its ends.
+
+    `creation` holds, for the local and the peer end, what only `create` reads.
+    """
+
+    replication: Replication
+    line: int
+    hooks: Mapping[str, Hook]
+    creation: tuple[Mapping[str, str], Mapping[str, str]]
+
+    @property
+    def ends(self) -> tuple[End, End]:
+        return self.replication.local, self.replication.peer
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One end as read, with its words for creation."""
+
+    end: End
+    creation: Mapping[str, str]
+
+
+def read_entries(
+    root: Node | None, shown_path: str, kinds: Mapping[str, str]
+) -> tuple[list[Entry], list[Finding]]:
+    """The entries of a whole file, each name once, and every mistake. `kinds` are the configured backends'."""
+    judge = Judge(shown_path)
+    reader = _EntryReader(judge, kinds)
+    read = [reader.entry(node, ("replications", index)) for index, node in enumerate(_rows(root, judge))]
+    entries = _unique((entry for entry in read if entry is not None), judge)
+    return entries, judge.findings
+
+
+def _rows(root: Node | None, judge: Judge) -> tuple[Node, ...]:
+    trail: Trail = TOP_KEYS
+    if root is None:
+        judge.find(1, trail, "missing", "required: a list of entries, [] for none")
+        return ()
+    table = judge.table(root, (), TOP_KEYS, TOP_KEYS)
+    if table is None or "replications" not in table.items:
+        return ()
+    rows = table.items["replications"]
+    if isinstance(rows, Row):
+        return rows.items
+    judge.find(table.lines["replications"], trail, shown(rows), "a list of entries, [] for none")
+    return ()
+
+
+def _unique(entries: Iterable[Entry], judge: Judge) -> list[Entry]:
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        key = entry.replication.key
+        if first.setdefault(key, entry) is not entry:
+            allowed = f"each name once; line {first[key].line} has it already"
+            judge.findings.append(Finding(f"{judge.shown}:{entry.line}", key, allowed))
+    return list(first.values())
+
+
+class _EntryReader:
+    """One reader for each key of an entry."""
+
+    def __init__(self, judge: Judge, kinds: Mapping[str, str]) -> None:
+        self._judge = judge
+        self._ends = _EndReader(judge, kinds)
+        self._readers: Mapping[str, Callable[[Node, Trail], Any]] = {
+            "namespace": judge.name,
+            "name": judge.name,
+            "state": lambda node, trail: judge.word(node, trail, STATES),
+            "mode": lambda node, trail: judge.word(node, trail, MODES),
+            "rpo": judge.duration,
+            "group": judge.name,
+            "order": lambda node, trail: judge.whole(node, trail, HIGHEST_ORDER),
+            "labels": self._labels,
+            "local": self._ends.read,
+            "peer": self._ends.read,
+            "hooks": self._hooks,
+        }
+
+    def entry(self, node: Node, trail: Trail) -> Entry | None:
+        before = len(self._judge.findings)
+        table = self._judge.table(node, trail, self._readers, ENTRY_REQUIRED)
+        if table is None:
+            return None
+        values = {
+            key: self._readers[key](inner, (*trail, key))
+            for key, inner in table.items.items()
+            if key in self._readers
+        }
+        local, peer = values.get("local"), values.get("peer")
+        if not isinstance(local, _Side) or not isinstance(peer, _Side):
+            return None
+        self._ends.compare(local.end, peer.end, table.lines["peer"], (*trail, "peer"))
+        if len(self._judge.findings) > before:
+            return None
+        creation = (local.creation, peer.creation)
+        return Entry(
+            _replication(values, local.end, peer.end), table.line, values.get("hooks") or {}, creation
+        )
+
+    def _labels(self, node: Node, trail: Trail) -> tuple[tuple[str, str], ...]:
+        if not isinstance(node, Table):
+            self._judge.find(node.line, trail, shown(node), "a table, such as {tier: gold}")
+            return ()
+        for key, value in node.items.items():
+            if not is_label_key(key):
+                self._judge.find(node.lines[key], trail, f'"{excerpt(key)}"', f"keys of {LABEL_ALLOWED}")
+            if not is_text(value) or not is_label_value(value.value):
+                self._judge.find(value.line, (*trail, key), shown(value), f"a text of {LABEL_ALLOWED}")
+        return tuple((key, value.value) for key, value in node.items.items() if is_text(value))
+
+    def _hooks(self, node: Node, trail: Trail) -> dict[str, Hook | None]:
+        table = self._judge.table(node, trail, HOOKS)
+        known = table.items if table is not None else {}
+        return {name: self._hook(known[name], (*trail, name)) for name in HOOKS if name in known}
+
+    def _hook(self, node: Node, trail: Trail) -> Hook | None:
+        table = self._judge.table(node, trail, HOOK_KEYS, ("command",))
+        if table is None or "command" not in table.items:
+            return None
+        command = self._command(table.items["command"], (*trail, "command"))
+        timeout: float | None = HOOK_TIMEOUT_SECONDS
+        if "timeout" in table.items:
+            where = (*trail, "timeout")
+            timeout = self._judge.duration(table.items["timeout"], where, HOOK_LEAST_SECONDS)
+        return Hook(command, timeout) if command and timeout else None
+
+    def _command(self, node: Node, trail: Trail) -> tuple[str, ...]:
+        if isinstance(node, Row) and node.items and all(is_text(item) for item in node.items):
+            return tuple(item.value for item in node.items if is_text(item))
+        self._judge.find(
+            node.line, trail, shown(node), "a list of texts: a program and its arguments, no shell"
+        )
+        return ()
+
+
+class _EndReader:
+    """Reads an end by the kind of its backend, which must be configured: nothing is guessed (R79)."""
+
+    def __init__(self, judge: Judge, kinds: Mapping[str, str]) -> None:
+        self._judge = judge
+        self._kinds = kinds
+
+    def read(self, node: Node, trail: Trail) -> _Side | None:
+        if not isinstance(node, Table):
+            self._judge.find(
+                node.line, trail, shown(node), "a table, such as {backend: west, volume: ledger}"
+            )
+            return None
+        backend = self._backend(node, trail)
+        if backend is None:
+            return None
+        kind = self._kinds[backend]
+        before = len(self._judge.findings)
+        keys = (*THINGS[kind], *CREATION[kind])
+        self._judge.table(node, trail, ("backend", *keys), END_REQUIRED[kind])
+        words = {key: self._judge.text(node.items[key], (*trail, key)) for key in keys if key in node.items}
+        if kind == "powerstore":
+            self._one_thing(node, trail)
+        if len(self._judge.findings) > before:
+            return None
+        locator = tuple((key, word) for key in THINGS[kind] if (word := words.get(key)))
+        return _Side(
+            End(backend, kind, locator), {key: word for key in CREATION[kind] if (word := words.get(key))}
+        )
+
+    def compare(self, local: End, peer: End, line: int, trail: Trail) -> None:
+        """An end and its peer stand on two backends of one kind."""
+        if local == peer:
+            self._judge.find(line, trail, "the same end as local", "an end on another backend")
+        elif local.backend == peer.backend:
+            self._judge.find(line, trail, f"on {peer.backend}, as local is", "an end on another backend")
+        elif local.kind != peer.kind:
+            what = f"on {peer.backend}, which is {peer.kind}"
+            self._judge.find(line, trail, what, f"a backend of local's kind, {local.kind}")
+
+    def _backend(self, node: Table, trail: Trail) -> str | None:
+        where = (*trail, "backend")
+        if "backend" not in node.items:
+            self._judge.find(node.line, where, "missing", f"required; {self._configured('')}")
+            return None
+        leaf = node.items["backend"]
+        name = self._judge.text(leaf, where)
+        if name is None or name in self._kinds:
+            return name
+        self._judge.find(leaf.line, where, shown(leaf), self._configured(name))
+        return None
+
+    def _configured(self, name: str) -> str:
+        known = sorted(self._kinds)
+        return f"{suggest(name, known) if name else ''}configured backends: {', '.join(known)}"
+
+    def _one_thing(self, node: Table, trail: Trail) -> None:
+        given = [key for key in POWERSTORE_THINGS if key in node.items]
+        if len(given) != 1:
+            what = " and ".join(given) if given else "names nothing"
+            self._judge.find(node.line, trail, what, f"exactly one of {', '.join(POWERSTORE_THINGS)}")
+
+
+def _replication(values: Mapping[str, Any], local: End, peer: End) -> Replication:
+    return Replication(
+        namespace=values["namespace"],
+        name=values["name"],
+        desired_state=State(values["state"]),
+        local=local,
+        peer=peer,
+        mode=Mode(values["mode"]) if "mode" in values else None,
+        rpo_seconds=values.get("rpo"),
+        group=values.get("group"),
+        order=values.get("order", 0),
+        labels=values.get("labels", ()),
+    )
