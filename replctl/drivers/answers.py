@@ -1,0 +1,247 @@
+"""What came back, and what it means: an HTTP answer as a value, and its reading as success or as one of our errors.
+
+Pure, and shared by all backends. A read that fails may be asked again; a change is only ever known to have been
+refused, or not known at all (design §5, R27). What the body of a success says is left to the driver.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple, NoReturn, TypeAlias
+
+from replctl.core.durations import format_time
+from replctl.core.errors import (
+    BackendUnwell,
+    Busy,
+    Forbidden,
+    NotFound,
+    OutcomeUnknown,
+    Rejected,
+    ReplctlError,
+    TimedOut,
+    Unauthorized,
+    UnreadableAnswer,
+    excerpt,
+)
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+LARGEST_BODY_BYTES = 32 * 1024 * 1024
+LONGEST_CODE_CHARACTERS = 40
+LONGEST_WAIT_SECONDS = 10 * 365 * 86400.0  # what a `Retry-After` can mean at most: never
+
+NO_CONTENT = 204
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, REQUEST_TIMEOUT, TOO_MANY = 401, 403, 404, 408, 429
+UNAVAILABLE = 503
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One HTTP answer. `body` is its JSON value; None when there is none, or when it is `foreign`.
+
+    `sent_at` and `received_at` are our wall clock when the request's head left and the answer's head was there;
+    `elapsed_seconds` is the whole exchange, body included. Header names are case-insensitive. What may hold a
+    session is not printed.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: Json
+    elapsed_seconds: float
+    sent_at: float
+    received_at: float
+    foreign: bool = False
+    cookies: Mapping[str, str] = field(repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def is_redirect(self) -> bool:
+        return 300 <= self.status < 400
+
+    @property
+    def date_at(self) -> float | None:
+        """The backend's own clock, to the second, by its `Date` header."""
+        return _http_date(self.headers.get("date", ""))
+
+    @property
+    def retry_at(self) -> float | None:
+        """When `Retry-After` wants us back, on our own clock."""
+        text = self.headers.get("retry-after", "").strip()
+        if text.isascii() and text.isdigit():
+            return self.received_at + min(float(text), LONGEST_WAIT_SECONDS)
+        at = _http_date(text)
+        if at is None:
+            return None
+        theirs = self.date_at  # both dates are on their clock; what counts is what lies between them
+        return at if theirs is None else self.received_at + at - theirs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked: `operation` names it in errors and metrics; `changes` says that it must not be repeated."""
+
+    backend: str
+    operation: str
+    method: str
+    path: str
+    changes: bool = False
+    params: Mapping[str, str | int | bool] | None = None
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    body: Json = None
+    read_timeout_seconds: float | None = None
+
+
+class Message(NamedTuple):
+    """What an error body says: the vendor's own code, and a text for people (not yet cut or cleaned)."""
+
+    code: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Where vendors differ: how an error body is read, and which 429 and 503 prove that nothing was done."""
+
+    messages: Callable[[Json], Message]
+    never_executed: Callable[[Answer], bool] = lambda answer: False
+
+
+class _Deferred(OutcomeUnknown):
+    """A change answered by 429, or by 503 with `Retry-After`: not known to be undone, but no sign of ill health."""
+
+    unwell = False
+
+
+def parse(content: bytes) -> tuple[Json, bool]:
+    """The JSON value of a body, and whether it is foreign: not JSON, cut, or nested beyond reason."""
+    if not content.strip():
+        return None, False
+    try:
+        value: Json = json.loads(content, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None, True
+    return value, False
+
+
+def messages_of(body: Json) -> Message:
+    """PowerStore's error bodies (CP §3), read defensively: `messages` may be a string that holds the JSON."""
+    messages = body.get("messages") if isinstance(body, dict) else body
+    if isinstance(messages, str):
+        inner, foreign = parse(messages.encode(errors="replace"))
+        if foreign or isinstance(inner, str):
+            return Message(None, messages)
+        messages = inner.get("messages", [inner]) if isinstance(inner, dict) else inner
+    entries = [entry for entry in messages if isinstance(entry, dict)] if isinstance(messages, list) else []
+    entries = [entry for entry in entries if entry.get("severity") == "Error"] or entries
+    texts = [text for entry in entries if isinstance(text := entry.get("message_l10n"), str)]
+    codes = [code for entry in entries if isinstance(code := entry.get("code"), str)]
+    return Message(codes[0] if codes else None, "; ".join(texts))
+
+
+def interpret(request: Request, answer: Answer, dialect: Dialect, redact: Callable[[str], str]) -> Answer:
+    """The answer, when it is a success; else raises what it means for a read or for a change."""
+    if answer.is_success and not answer.foreign and _is_enough(request, answer):
+        return answer
+    said = _said(answer, dialect, redact)
+    error = _of_change(answer, dialect, said) if request.changes else _of_read(answer, said)
+    error.backend, error.operation = request.backend, request.operation
+    raise error
+
+
+def _is_enough(request: Request, answer: Answer) -> bool:
+    return request.changes or answer.body is not None or answer.status == NO_CONTENT
+
+
+def _of_read(answer: Answer, said: Message) -> ReplctlError:
+    status = answer.status
+    if _asks_patience(answer):
+        return _busy(answer, said)
+    if status == REQUEST_TIMEOUT:
+        return TimedOut(_worded(answer, said))
+    if status >= 500:
+        return BackendUnwell(_worded(answer, said))
+    if status < 400 or (status == NOT_FOUND and answer.foreign):
+        # a page that says 404 is a proxy's or a wrong address's; the thing may well be there
+        return UnreadableAnswer(
+            f"{_worded(answer, said)}, which is not its API", remedy="check the address of the backend"
+        )
+    return _of_refusal(answer, said)
+
+
+def _of_change(answer: Answer, dialect: Dialect, said: Message) -> ReplctlError:
+    """Only a refusal proves that nothing was done; for everything else the array must be looked at (R27)."""
+    if _asks_patience(answer):
+        return _busy(answer, said) if dialect.never_executed(answer) else _unknown(_Deferred, answer, said)
+    if 400 <= answer.status < 500 and answer.status != REQUEST_TIMEOUT:
+        return _of_refusal(answer, said)
+    return _unknown(OutcomeUnknown, answer, said)
+
+
+def _of_refusal(answer: Answer, said: Message) -> ReplctlError:
+    text = _worded(answer, said)
+    if answer.status == UNAUTHORIZED:
+        return Unauthorized(text, remedy="check user name and password of the backend")
+    if answer.status == FORBIDDEN:
+        return Forbidden(text, remedy="give the user a role that allows it")
+    if answer.status == NOT_FOUND:
+        return NotFound(text)
+    return Rejected(text, status=answer.status, vendor_code=said.code)
+
+
+def _unknown(kind: type[OutcomeUnknown], answer: Answer, said: Message) -> OutcomeUnknown:
+    text = f"{_worded(answer, said)}: the change was sent, and whether it was carried out is not known"
+    return kind(text, remedy="look before it is repeated: replctl status", retry_at=answer.retry_at)
+
+
+def _busy(answer: Answer, said: Message) -> Busy:
+    at = answer.retry_at
+    until = (
+        f", and asks for patience until {format_time(at)}" if at is not None else ", and asks for patience"
+    )
+    return Busy(_worded(answer, said) + until, retry_at=at)
+
+
+def _asks_patience(answer: Answer) -> bool:
+    return answer.status == TOO_MANY or (answer.status == UNAVAILABLE and "retry-after" in answer.headers)
+
+
+def _said(answer: Answer, dialect: Dialect, redact: Callable[[str], str]) -> Message:
+    """The error body's words, fit to be shown: secrets out, cut short, printable."""
+    if answer.foreign or answer.body is None or answer.is_success:
+        return Message(None, "")
+    code, text = dialect.messages(answer.body)
+    return Message(excerpt(code, LONGEST_CODE_CHARACTERS) if code else None, excerpt(redact(text)))
+
+
+def _worded(answer: Answer, said: Message) -> str:
+    """E.g. `it answered 422 (0xE0201005000C): Already failed over.`"""
+    code = f" ({said.code})" if said.code else ""
+    text = f": {said.text}" if said.text else ""
+    return f"it answered {answer.status}{code}{_nature(answer)}{text}"
+
+
+def _nature(answer: Answer) -> str:
+    if answer.is_redirect:
+        return " with a redirect, which is never followed"
+    if answer.foreign:
+        return f" with {excerpt(answer.headers.get('content-type', ''), 40) or 'something'} that is not JSON"
+    return " without a body" if answer.is_success and answer.body is None else ""
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
