@@ -59,7 +59,7 @@ class ControlClock:
 
 def crash_at(number: int) -> None:
     """Die as by kill -9 right after the journal's n-th write."""
-    from replctl.store import SqliteStore
+    from replctl.store.sqlite import SqliteStore
 
     count = 0
 

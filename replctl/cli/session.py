@@ -71,7 +71,6 @@ def opened(here: Surroundings, common: Common, looking: Looking | None = None) -
             command=command_line(here.argv),
             who=who,
             observe_timeout_seconds=looking.observe_timeout_seconds,
-            probe=looking.probe,
         ) as services,
     ):
         yield Session(

@@ -30,9 +30,8 @@ class Assemble(Protocol):
         clock: Clock,
         report: Report,
         command: str,
-        who: Who | None = None,
+        who: Who,
         observe_timeout_seconds: float | None = None,
-        probe: bool = False,
     ) -> Services: ...
 
 
@@ -43,9 +42,8 @@ def assemble_really(
     clock: Clock,
     report: Report,
     command: str,
-    who: Who | None = None,
+    who: Who,
     observe_timeout_seconds: float | None = None,
-    probe: bool = False,
 ) -> Services:
     from replctl import bootstrap
 
@@ -57,7 +55,6 @@ def assemble_really(
         command=command,
         who=who,
         observe_timeout_seconds=observe_timeout_seconds,
-        probe=probe,
     )
 
 

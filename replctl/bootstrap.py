@@ -1,0 +1,108 @@
+"""The composition root: settings become services, and the type checker confirms that the parts fit.
+
+Nothing is opened before it is needed: a driver when its backend is asked, a secret when it signs in, the store
+when it is read. `Services` is closed at the end of a command: it signs out of every backend that was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+from replctl.clock import Clock
+from replctl.core.events import Noticed, Report
+from replctl.core.model import Who
+from replctl.core.secrets import Secret, Secrets
+from replctl.drivers import REGISTRY
+from replctl.engine import Caller, Engine
+from replctl.engine.ports import Driver, Store
+from replctl.resilience import BreakerBoard
+from replctl.settings import Replications, Settings, load, load_replications, resolve_secret
+from replctl.store.sqlite import SqliteStore
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What one process works with. A context manager: at its end it signs out and lets go of the store."""
+
+    settings: Settings
+    replications: Replications
+    engine: Engine
+    store: Store
+    clock: Clock
+    secrets: Secrets
+
+    def __enter__(self) -> Services:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.engine.close()
+        self.store.close()
+
+
+def assemble(
+    *,
+    flags: Mapping[str, str],
+    environ: Mapping[str, str],
+    clock: Clock,
+    report: Report,
+    command: str,
+    who: Who,
+    observe_timeout_seconds: float | None = None,
+) -> Services:
+    """Services from files, environment and flags; raises InvalidConfiguration with every mistake at once."""
+    settings = load(flags, environ)
+    replications = load_replications(settings)
+    for notice in (*settings.notices, *replications.notices):
+        report(Noticed(topic="configuration", message=str(notice)))
+    store = SqliteStore(settings.state_dir, clock=clock, history_keep_seconds=settings.history_keep_seconds)
+    secrets = Secrets()
+    opener = _Opener(settings, clock, report, BreakerBoard(settings.breaker, store, clock, report), secrets)
+    engine = Engine(
+        open_driver=opener.open,
+        store=store,
+        clock=clock,
+        report=report,
+        caller=Caller(who=who, command=command),
+        observe_seconds=observe_timeout_seconds or settings.observe_timeout_seconds,
+    )
+    return Services(settings, replications, engine, store, clock, secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opener:
+    """Opens the driver of a backend by its configuration; its secret is read when it first signs in."""
+
+    settings: Settings
+    clock: Clock
+    report: Report
+    board: BreakerBoard
+    secrets: Secrets
+
+    def open(self, backend: str) -> Driver:
+        configured = self.settings.backends[backend]
+        driver: Driver = REGISTRY.find(configured.kind).open(
+            backend,
+            configured,
+            password=lambda: self._password(backend),
+            clock=self.clock,
+            board=self.board,
+            policy=self.settings.retry,
+            report=self.report,
+            redact=self.secrets.redact,
+            discovery_ttl_seconds=self.settings.discovery.ttl_seconds,
+        )
+        return driver
+
+    def _password(self, backend: str) -> Secret:
+        reading = resolve_secret(self.settings, backend)
+        if reading.notice is not None:
+            self.report(Noticed(topic="secret", message=str(reading.notice), backend=backend))
+        self.secrets.add(reading.secret)
+        return reading.secret

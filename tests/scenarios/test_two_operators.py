@@ -1,0 +1,94 @@
+"""Two at once: in one store one wins and the other is told who; with two stores the arrays' words decide."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from worlds import LEDGER, Ran, World, a_world
+
+ROUNDS = 300
+
+
+def test_two_promotes_at_once_one_wins_and_the_other_names_the_holder(world: World) -> None:
+    world.control.stick(LEDGER, "Failing_Over")
+    first = world.spawn("promote", LEDGER, "-y", "-o", "json", "--timeout", "20m")
+    while not world.effective():
+        assert first.poll() is None, first.communicate()
+    second = world.act("promote", LEDGER)
+    assert second.code == 7
+    holder = second.operation["conflict"]["holder"]
+    assert holder["pid"] == first.pid
+    assert holder["user"]
+    assert holder["since"]
+    world.control.unstick(LEDGER)
+    out, err = first.communicate(timeout=60)
+    assert first.returncode == 0, err
+    assert json.loads(out)["operations"][0]["outcome"] == "succeeded"
+    assert world.effective() == [("east", "failover"), ("west", "reprotect")]
+
+
+def together(world: World, *commands: tuple[tuple[str, ...], Path]) -> list[Ran]:
+    """The commands at the same time, each with a store of its own."""
+    results: list[Any] = [None] * len(commands)
+
+    def run(number: int, argv: tuple[str, ...], state_dir: Path) -> None:
+        results[number] = world.act(*argv, state_dir=state_dir)
+
+    threads = [
+        threading.Thread(target=run, args=(number, argv, state_dir))
+        for number, (argv, state_dir) in enumerate(commands)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=100)
+    assert all(isinstance(each, Ran) for each in results)
+    return results
+
+
+@pytest.mark.timeout(420)
+def test_two_sites_with_stores_of_their_own_against_each_other(tmp_path: Path) -> None:
+    chance = random.Random(11)
+    with a_world(tmp_path) as world:
+        stores = (tmp_path / "store-west", tmp_path / "store-east")
+        for number in range(ROUNDS):
+            world.control.clear_requests()
+            wishes = [chance.choice((("promote", LEDGER), ("demote", LEDGER))) for _ in stores]
+            ran = together(world, *zip(wishes, stores, strict=True))
+            for each in ran:
+                assert each.code in (0, 1, 3, 6, 7, 8, 9), (number, each.out, each.err)
+            judge(world, number, ran)
+            if chance.random() < 0.2:
+                shutil.rmtree(chance.choice(stores), ignore_errors=True)
+            put_right(world, stores)
+
+
+def judge(world: World, number: int, ran: list[Ran]) -> None:
+    truth = world.truth()
+    assert truth["both_wrote"] == 0, number
+    assert truth["lost_writes"] == 0, number
+    roles = truth["role"]
+    for each in ran:
+        if each.code == 0 and each.operation["outcome"] == "succeeded":
+            assert [action for _, action in world.effective()].count("failover") >= 1
+    assert set(roles.values()) != {"Source"}, number
+
+
+def put_right(world: World, stores: tuple[Path, ...]) -> None:
+    """Whatever is left half done is finished, so that the next round begins healthy."""
+    world.control.advance(60)
+    for store in stores:
+        for verb in ("reprotect", "promote", "demote"):
+            if verb != "reprotect":
+                break
+            world.act(verb, LEDGER, state_dir=store)
+        for operation in world.run("op", "list", "-o", "json", state_dir=store).json["operations"]:
+            if operation["finished"] is None:
+                world.act("op", "abandon", operation["operation_id"], state_dir=store)
+    world.act("reprotect", LEDGER, state_dir=stores[0])
