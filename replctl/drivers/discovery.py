@@ -1,0 +1,151 @@
+"""What is there, over all backends: asked at once, remembered for a while, one failure hiding no other (R76).
+
+Knows no vendor: a driver answers with an `Inventory`. The cache counts its hits and misses for the metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from threading import Lock
+from types import MappingProxyType
+from typing import Protocol
+
+from replctl.clock import Clock
+from replctl.core.errors import ReplctlError, trouble_of
+from replctl.core.model import Scalar, Trouble, TroubleKind
+from replctl.resilience import Look
+
+
+class Presence(StrEnum):
+    """How much of what replctl needs a backend has."""
+
+    EVERYTHING = "everything"
+    PARTLY = "partly"
+    NOTHING = "nothing"
+    UNKNOWN = "unknown"  # it could not be asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thing:
+    """One thing on a backend: its kind there, id, name, and the vendor's words worth showing."""
+
+    kind: str
+    id: str
+    name: str
+    facts: Mapping[str, Scalar] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a backend is and can do, as it says itself (R72)."""
+
+    kind: str
+    version: str | None
+    words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What was found on one backend; `missing` says what could not be read there, by kind, and why."""
+
+    backend: str
+    kind: str
+    read_at: float
+    presence: Presence
+    version: str | None = None
+    things: tuple[Thing, ...] = ()
+    missing: Mapping[str, Trouble] = field(default_factory=dict, hash=False)
+
+    def of_kind(self, kind: str) -> tuple[Thing, ...]:
+        return tuple(thing for thing in self.things if thing.kind == kind)
+
+
+def presence_of(read: int, missing: Mapping[str, Trouble]) -> Presence:
+    """The word for so many kinds read and those missing. Only an answer proves that there is nothing."""
+    if not missing:
+        return Presence.EVERYTHING
+    if read:
+        return Presence.PARTLY
+    absent = all(trouble.kind is TroubleKind.ABSENT for trouble in missing.values())
+    return Presence.NOTHING if absent else Presence.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFigures:
+    """How often the cache answered, and how often it had to ask."""
+
+    hits: int = 0
+    misses: int = 0
+
+
+class DiscoveryCache:
+    """The last inventory of one backend, good for `ttl_seconds` on the monotonic clock.
+
+    What could not be asked is not kept: the next question asks again. One thread asks while others wait for it.
+    """
+
+    def __init__(self, clock: Clock, ttl_seconds: float) -> None:
+        self._clock = clock
+        self._ttl = ttl_seconds
+        self._lock = Lock()
+        self._kept: tuple[float, Inventory] | None = None
+        self._hits = 0
+        self._misses = 0
+
+    def get(self, ask: Callable[[], Inventory]) -> Inventory:
+        with self._lock:
+            now = self._clock.monotonic()
+            if self._kept is not None and now - self._kept[0] < self._ttl:
+                self._hits += 1
+                return self._kept[1]
+            self._misses += 1
+            found = ask()
+            self._kept = (now, found) if found.presence is not Presence.UNKNOWN else None
+            return found
+
+    def invalidate(self) -> None:
+        """Forget; the next question asks."""
+        with self._lock:
+            self._kept = None
+
+    @property
+    def figures(self) -> CacheFigures:
+        with self._lock:
+            return CacheFigures(self._hits, self._misses)
+
+
+class Discoverer(Protocol):
+    """The part of a driver that discovery needs."""
+
+    @property
+    def backend(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    def discover(self, look: Look) -> Inventory: ...
+
+
+def discover_all(drivers: Mapping[str, Discoverer], look: Look, clock: Clock) -> dict[str, Inventory]:
+    """Every backend's inventory, asked at the same time; one that fails is `unknown` with its trouble."""
+    if not drivers:
+        return {}
+    with ThreadPoolExecutor(max_workers=len(drivers), thread_name_prefix="discover") as pool:
+        asked = {name: pool.submit(_discover, driver, look, clock) for name, driver in drivers.items()}
+        return {name: future.result() for name, future in asked.items()}
+
+
+def _discover(driver: Discoverer, look: Look, clock: Clock) -> Inventory:
+    try:
+        return driver.discover(look)
+    except ReplctlError as error:
+        return Inventory(
+            backend=driver.backend,
+            kind=driver.kind,
+            read_at=clock.now(),
+            presence=Presence.UNKNOWN,
+            missing=MappingProxyType({driver.kind: trouble_of(error)}),
+        )

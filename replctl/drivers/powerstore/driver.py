@@ -1,0 +1,374 @@
+"""The driver of one PowerStore array: looks, acts, follows (design §4, §7; CP).
+
+It fits the engine's `Driver` without knowing it. Words are translated in `words`, rows become observations in
+`sessions`, ends are found in `lookup`, bodies are made in `actions`; what is left here is the order of the
+questions, what is remembered between them, and that a change is sent to the session that was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from types import MappingProxyType
+from typing import Any, Protocol, Self
+
+from replctl.clock import Clock
+from replctl.core.errors import (
+    BackendUnwell,
+    Forbidden,
+    Interrupted,
+    InvalidInput,
+    NeverSent,
+    NotFound,
+    Rejected,
+    ReplctlError,
+    trouble_of,
+)
+from replctl.core.events import Noticed, Report
+from replctl.core.model import End, Observation, Scalar, TroubleKind
+from replctl.core.plans import Followed, Receipt
+from replctl.core.retry import RetryPolicy
+from replctl.core.secrets import Secret
+from replctl.drivers.discovery import Capabilities, DiscoveryCache, Inventory
+from replctl.drivers.http import BackendClient, Connection, Tls
+from replctl.drivers.powerstore import actions, inventory, sessions
+from replctl.drivers.powerstore.lookup import (
+    SESSION,
+    SESSIONS,
+    SHOWN,
+    Lookup,
+    Memory,
+    described,
+    locator,
+    path_of,
+)
+from replctl.drivers.powerstore.policies import Policies
+from replctl.drivers.powerstore.query import JOB_FIELDS, REMOTE_FIELDS, Release, release_of, select
+from replctl.drivers.powerstore.reading import Reader
+from replctl.drivers.powerstore.recipe import PowerStoreRecipe
+from replctl.drivers.powerstore.sessions import Row, Surroundings
+from replctl.drivers.powerstore.signin import PowerStoreSignIn
+from replctl.drivers.powerstore.stamps import ClockReading, clock_reading
+from replctl.resilience import BreakerBoard, Budget, Look
+
+KIND = "powerstore"
+BASE_PATH = "/api/rest"
+DISCOVERY_TTL_SECONDS = 300.0
+CLOCK_TTL_SECONDS = 60.0
+CONFIRMED_SECONDS = 2.0  # a name confirmed so shortly before a change need not be asked again
+REMOTE_SYSTEMS = "/remote_system"
+JOBS = "/job"
+CLUSTER = "/cluster"
+RELEASES = "/software_installed"
+_ALL = {"select": "*"}
+
+
+class TlsSettings(Protocol):
+    """How the array's certificate is judged."""
+
+    @property
+    def ca_file(self) -> Path | None: ...
+    @property
+    def verify(self) -> bool: ...
+
+
+class TimeoutSettings(Protocol):
+    """How long one request may take, seconds."""
+
+    @property
+    def connect_seconds(self) -> float: ...
+    @property
+    def read_seconds(self) -> float: ...
+
+
+class ArraySettings(Protocol):
+    """What the configuration says of one array; `replctl.settings.PowerStoreBackend` fits."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def tls(self) -> TlsSettings: ...
+    @property
+    def timeouts(self) -> TimeoutSettings: ...
+    @property
+    def max_concurrency(self) -> int: ...
+    @property
+    def clock_margin_seconds(self) -> float | None: ...
+
+
+class PowerStoreDriver:
+    """One array. `observe` never raises for its trouble; `act` sends a change at most once."""
+
+    def __init__(
+        self,
+        *,
+        backend: str,
+        client: BackendClient,
+        clock: Clock,
+        report: Report,
+        clock_margin_seconds: float | None = None,
+        discovery_ttl_seconds: float = DISCOVERY_TTL_SECONDS,
+        identities: Mapping[End, tuple[str, str]] | None = None,
+    ) -> None:
+        self._backend = backend
+        self._client = client
+        self._clock = clock
+        self._report = report
+        self._margin = clock_margin_seconds
+        self._reader = Reader(client, backend, clock)
+        self._memory = Memory(clock, discovery_ttl_seconds, identities)
+        self._discovery = DiscoveryCache(clock, discovery_ttl_seconds)
+        self._lock = Lock()
+        self._release: Release | None = None
+        self._version: str | None = None
+        self._clock_read: tuple[float, ClockReading] | None = None
+        self._recipe = PowerStoreRecipe()
+        self._policies = Policies(self._reader, client, backend)
+
+    @classmethod
+    def open(
+        cls,
+        settings: ArraySettings,
+        *,
+        backend: str,
+        password: Callable[[], Secret],
+        clock: Clock,
+        board: BreakerBoard,
+        policy: RetryPolicy,
+        report: Report,
+        redact: Callable[[str], str] = str,
+        identities: Mapping[End, tuple[str, str]] | None = None,
+    ) -> Self:
+        """The driver of a configured array. Nothing is connected to and no password is read before it is needed.
+
+        `identities` are the (resource id, session id) that ends meant before; they are confirmed, not trusted.
+        Raises InvalidInput for a url that is none.
+        """
+        connection = Connection(
+            backend=backend,
+            url=settings.url,
+            base_path=BASE_PATH,
+            tls=Tls(ca_file=settings.tls.ca_file, verify=settings.tls.verify),
+            connect_timeout_seconds=settings.timeouts.connect_seconds,
+            read_timeout_seconds=settings.timeouts.read_seconds,
+            max_concurrency=settings.max_concurrency,
+        )
+        client = BackendClient(
+            connection,
+            PowerStoreSignIn(settings.username, password),
+            clock=clock,
+            board=board,
+            policy=policy,
+            budget=Budget(),
+            report=report,
+            redact=redact,
+        )
+        return cls(
+            backend=backend,
+            client=client,
+            clock=clock,
+            report=report,
+            clock_margin_seconds=settings.clock_margin_seconds,
+            identities=identities,
+        )
+
+    @property
+    def backend(self) -> str:
+        return self._backend
+
+    @property
+    def kind(self) -> str:
+        return KIND
+
+    @property
+    def recipe(self) -> PowerStoreRecipe:
+        return self._recipe
+
+    @property
+    def discovery(self) -> DiscoveryCache:
+        """The cache of `discover`: its figures, and `invalidate`."""
+        return self._discovery
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def observe(self, ends: Sequence[End], look: Look) -> Mapping[End, Observation]:
+        """What each end says now; a backend's trouble is carried by the observations, never raised."""
+        try:
+            return self._observe(ends, look)
+        except Interrupted:
+            raise
+        except ReplctlError as error:
+            trouble = trouble_of(error)
+            if isinstance(
+                error, InvalidInput
+            ):  # e.g. no password to be read: our own trouble, not the array's
+                trouble = replace(trouble, kind=TroubleKind.CREDENTIALS)
+            return dict.fromkeys(ends, sessions.unread(self._backend, trouble, self._clock.now()))
+
+    def _observe(self, ends: Sequence[End], look: Look) -> Mapping[End, Observation]:
+        release = self._read_release(look)
+        found = Lookup(self._reader, self._memory, release, look).find(ends)
+        rows = [row for row in found.values() if isinstance(row, Row)]
+        around = self._surroundings(release, look) if rows else Surroundings(backend=self._backend)
+        self._count_strange(rows, around.remote_systems.values())
+        return {
+            end: sessions.session_seen(thing, around) if isinstance(thing, Row) else thing
+            for end, thing in found.items()
+        }
+
+    def _surroundings(self, release: Release | None, look: Look) -> Surroundings:
+        return Surroundings(
+            backend=self._backend,
+            clock=self._read_clock(look),
+            clock_margin_seconds=self._margin,
+            remote_systems=self._read_remotes(release, look),
+        )
+
+    def _read_release(self, look: Look) -> Release | None:
+        """The array's release, read once. None when it answers but does not say: then all fields are asked for."""
+        if self._release is not None:
+            return self._release
+        params = {"select": "release_version", "is_cluster": "eq.true"}
+        try:
+            answer = self._reader.simple(RELEASES, params, look)
+        except (Forbidden, NotFound, Rejected) as error:
+            self._notice("release", f"the array's release cannot be read: {error.message}")
+            return None
+        said = _first(answer.body).get("release_version")
+        release = release_of(said) if isinstance(said, str) else None
+        if release is not None:
+            self._release, self._version = release, said
+        return release
+
+    def _read_clock(self, look: Look) -> ClockReading | None:
+        """The array's clock against ours, at most a minute old; None when it cannot be read."""
+        with self._lock:
+            if self._clock_read and self._clock.monotonic() - self._clock_read[0] < CLOCK_TTL_SECONDS:
+                return self._clock_read[1]
+        try:
+            answer = self._reader.simple(CLUSTER, _ALL, look)
+        except Interrupted:
+            raise
+        except ReplctlError as error:
+            self._notice("clock", f"the array's clock cannot be read: {error.message}")
+            return None
+        said = _first(answer.body).get("system_time")
+        reading = clock_reading(said, answer.sent_at, answer.received_at)
+        with self._lock:
+            self._clock_read = (self._clock.monotonic(), reading) if reading is not None else None
+        return reading
+
+    def _read_remotes(self, release: Release | None, look: Look) -> Mapping[str, Row]:
+        params = {"select": select(REMOTE_FIELDS, release)}
+        try:
+            rows = self._reader.rows(REMOTE_SYSTEMS, params, look)
+        except Interrupted:
+            raise
+        except ReplctlError as error:
+            self._notice("remote-systems", f"the remote systems cannot be read: {error.message}")
+            return MappingProxyType({})
+        return {row.id: row for row in rows}
+
+    def _count_strange(self, rows: Iterable[Row], remotes: Iterable[Row]) -> None:
+        for field, value in sorted(sessions.strange_words(rows, remotes)):
+            self._notice("translation", f"{field}={value}")
+
+    def _notice(self, topic: str, message: str) -> None:
+        self._report(Noticed(topic=topic, message=message, backend=self._backend))
+
+    # -- acting ----------------------------------------------------------------------------------------------
+
+    def act(
+        self, end: End, action: str, arguments: Mapping[str, Scalar], seen: Observation, look: Look
+    ) -> Receipt:
+        """Send one change to the session that was seen. The array goes on with it as a job (CP §5)."""
+        order = actions.order(action, arguments)
+        if not seen.identity:
+            raise NotFound(f"no replication session is known for the {described(end)}", backend=self._backend)
+        self._confirm(end, seen, look)
+        answer = self._client.change(
+            "POST",
+            f"{SESSIONS}/{seen.identity}/{order.word}",
+            body=dict(order.body) if order.body is not None else None,
+            params={"is_async": "true"},
+            operation=action,
+            look=look,
+        )
+        return Receipt(actions.job_id(answer.body) if answer.status == 202 else None)
+
+    def _confirm(self, end: End, seen: Observation, look: Look) -> None:
+        """Right before a change: the name in the file still means the thing that was seen (design §12)."""
+        kind, value = locator(end)
+        if kind == SESSION or seen.resource is None:
+            return
+        known = self._memory.recall(end)
+        now = self._clock.monotonic()
+        if known and known.confirmed_at is not None and now - known.confirmed_at < CONFIRMED_SECONDS:
+            return
+        try:
+            row = self._reader.item(f"{path_of(kind)}/{seen.resource}", {"select": "id,name"}, look)
+        except BackendUnwell as error:
+            raise NeverSent(
+                f"nothing was sent: the look before the change failed: {error.message}",
+                backend=self._backend,
+                operation="confirm",
+            ) from error
+        if value not in (row.id, row.text("name")):
+            self._memory.forget(end)
+            raise NotFound(
+                f"nothing was sent: what was {SHOWN[kind]} {value} is now called {row.text('name')}",
+                backend=self._backend,
+            )
+
+    def follow(self, receipt: Receipt, look: Look) -> Followed:
+        """Ask once after a job. One that is gone says nothing: only the session's state tells then."""
+        if receipt.job is None:
+            return Followed(ended=True)
+        params = {"select": select(JOB_FIELDS, self._release)}
+        try:
+            job = self._reader.item(f"{JOBS}/{receipt.job}", params, look)
+        except NotFound:
+            return Followed(ended=True)
+        return actions.followed(job.values)
+
+    # -- making and removing ---------------------------------------------------------------------------------
+
+    def create(self, end: End, policy_name: str, look: Look) -> Receipt:
+        """Let an existing protection policy make the session; the same policy once more changes nothing.
+
+        Raises NotFound (end or policy), Conflict when another policy is there: it is never replaced.
+        """
+        return self._policies.assign(end, policy_name, look)
+
+    def delete(self, end: End, look: Look) -> Receipt:
+        """Remove the policy that replicates the end; what has none, or is not there, stays as it is."""
+        return self._policies.remove(end, look)
+
+    # -- what there is ---------------------------------------------------------------------------------------
+
+    def capabilities(self, look: Look) -> Capabilities:
+        """Kind, release and what the array says that it can do with its remote systems; nothing is assumed."""
+        self._read_release(look)
+        return inventory.capabilities(self._reader, KIND, self._version, look)
+
+    def discover(self, look: Look) -> Inventory:
+        """What is there, remembered for the discovery's time to live (R76)."""
+        return self._discovery.get(lambda: self._discover(look))
+
+    def _discover(self, look: Look) -> Inventory:
+        release = self._read_release(look)
+        return inventory.take(self._reader, KIND, self._version, release, look)
+
+    def close(self) -> None:
+        """Sign out and let go of the connections."""
+        self._client.close()
+
+
+def _first(body: object) -> Mapping[str, Any]:
+    """The one item of a collection that has one; empty when the answer is something else."""
+    item = body[0] if isinstance(body, list) and body else body
+    return item if isinstance(item, Mapping) else {}

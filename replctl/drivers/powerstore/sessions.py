@@ -1,0 +1,234 @@
+"""From what the array answered to an observation: one session's row, its remote system, the array's clock.
+
+Pure. Rows are foreign values and may hold anything; what has no meaning becomes a word that `words` does not
+know, or None. Finding the row that belongs to an end is `lookup`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from replctl.core.model import (
+    Mode,
+    Observation,
+    Point,
+    Progress,
+    Scalar,
+    State,
+    StateNote,
+    Trouble,
+    TroubleKind,
+)
+from replctl.drivers.powerstore import words
+from replctl.drivers.powerstore.stamps import ClockReading, Sync, cycle_point, mirror_point, moment
+
+Values = Mapping[str, Any]
+
+_SHOWN = (
+    "role",
+    "state",
+    "type",
+    "data_transfer_state",
+    "local_resource_state",
+    "data_connection_state",
+    "resource_type",
+    "last_sync_timestamp",
+    "last_sync_duration",
+    "failover_test_in_progress",
+    "error_code",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One item of a collection and when it was asked for and read, on our clock."""
+
+    values: Values
+    sent_at: float
+    read_at: float
+
+    def text(self, field: str) -> str | None:
+        """The field as a word: None for null, the printed form of what should have been a word."""
+        value = self.values.get(field)
+        return value if value is None or isinstance(value, str) else str(value)
+
+    @property
+    def id(self) -> str:
+        return self.text("id") or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What one look knows beside the sessions; None and empty where it could not be read."""
+
+    backend: str
+    clock: ClockReading | None = None
+    clock_margin_seconds: float | None = None
+    remote_systems: Mapping[str, Row] = field(default_factory=dict)
+
+
+def session_words(row: Row) -> words.SessionWords:
+    """The words of a row that its state rests on."""
+    return words.SessionWords(
+        role=row.text("role"),
+        state=row.text("state"),
+        type=row.text("type"),
+        transfer=row.text("data_transfer_state"),
+        test_running=row.values.get("failover_test_in_progress") is True,
+    )
+
+
+def session_seen(row: Row, around: Surroundings) -> Observation:
+    """What one end says, in our words with the array's beside them (design §3, §4)."""
+    vendor = session_words(row)
+    said = words.translate(vendor)
+    remote = around.remote_systems.get(row.text("remote_system_id") or "")
+    child = row.text("parent_replication_session_id")
+    unsupported = said.unsupported or (_CHILD if child else None)
+    return Observation(
+        backend=around.backend,
+        observed_at=row.read_at,
+        as_of=row.read_at,
+        state=said.state,
+        note=said.note,
+        mode=said.mode,
+        flow=said.flow,
+        healthy=said.healthy,
+        word=words.said(vendor.state),
+        sentence=said.sentence,
+        identity=row.id,
+        resource=row.text("local_resource_id"),
+        point=_point(row, vendor, said, around),
+        progress=_progress(row, around.clock),
+        link=words.link_of(
+            row.text("data_connection_state"), remote.text("data_connection_state") if remote else None
+        ),
+        peer_management=words.management_of(remote.text("state") if remote else None),
+        permits=frozenset() if unsupported else said.permits,
+        unsupported=unsupported,
+        drill=vendor.test_running,
+        vendor=_vendor(row, remote),
+    )
+
+
+_CHILD = "it belongs to the session of a NAS server and follows that one"
+
+
+def _point(
+    row: Row, vendor: words.SessionWords, said: words.Translation, around: Surroundings
+) -> Point | None:
+    """The last consistent point of a replica; a source has none, and a metro side is no replica."""
+    if vendor.role != words.DESTINATION or vendor.type == words.METRO:
+        return None
+    if not said.complete:
+        return Point(at=None, source="the first copy is not complete", read_at=row.read_at)
+    if said.mode is Mode.SYNCHRONOUS:
+        in_step = vendor.state == "OK" and vendor.transfer == words.SYNCHRONOUS
+        return mirror_point(in_step, row.sent_at, row.read_at)
+    sync = Sync(
+        timestamp=row.values.get("last_sync_timestamp"),
+        duration_ms=row.values.get("last_sync_duration"),
+        read_at=row.read_at,
+    )
+    return cycle_point(sync, around.clock, around.clock_margin_seconds)
+
+
+def _progress(row: Row, clock: ClockReading | None) -> Progress | None:
+    """The array's own word on a running copy; its estimate is a hint, so an unknown offset counts as none."""
+    percent = row.values.get("progress_percentage")
+    numeric = isinstance(percent, int | float) and not isinstance(percent, bool)
+    ends_at = moment(row.values.get("estimated_completion_timestamp"))
+    if not numeric and ends_at is None:
+        return None
+    offset = clock.offset if clock else 0.0
+    return Progress(
+        percent=float(percent) if numeric else None,  # type: ignore[arg-type]  # narrowed by `numeric`
+        ends_at=None if ends_at is None else ends_at - offset,
+    )
+
+
+def _vendor(row: Row, remote: Row | None) -> Mapping[str, Scalar]:
+    shown: dict[str, Scalar] = {"session": row.id}
+    for name in _SHOWN:
+        value = row.values.get(name)
+        shown[name] = value if value is None or isinstance(value, str | int | float) else str(value)
+    shown["remote_system"] = remote.text("name") if remote else None
+    shown["remote_system_state"] = remote.text("state") if remote else None
+    return MappingProxyType(shown)
+
+
+def strange_words(rows: Iterable[Row], remotes: Iterable[Row]) -> set[tuple[str, str]]:
+    """The (field, value) of the array that no table of ours knows, to be counted."""
+    found: set[tuple[str, str]] = set()
+    for row in rows:
+        found.update(words.translate(session_words(row)).strange)
+        _add_strange(found, "data_connection_state", row.text("data_connection_state"), words.CONNECTIONS)
+        _add_strange(found, "local_resource_state", row.text("local_resource_state"), words.RESOURCE_STATES)
+    for remote in remotes:
+        _add_strange(found, "remote_system_state", remote.text("state"), words.REMOTE_STATES)
+        _add_strange(found, "data_connection_state", remote.text("data_connection_state"), words.CONNECTIONS)
+    return found
+
+
+def _add_strange(
+    found: set[tuple[str, str]], field: str, value: str | None, table: Mapping[str, object]
+) -> None:
+    if value is not None and value not in table:
+        found.add((field, value))
+
+
+def no_session(backend: str, resource: str, read_at: float) -> Observation:
+    """An end that exists and is not replicated: our state `""`, shown `absent`."""
+    return Observation(
+        backend=backend,
+        observed_at=read_at,
+        as_of=read_at,
+        state=State.NONE,
+        note=StateNote.ABSENT,
+        sentence="it is there, and no replication session is on it",
+        resource=resource,
+    )
+
+
+def member_of(backend: str, resource: str, group: str, read_at: float) -> Observation:
+    """A volume that is replicated as a member of a group: to be named by that group (R78)."""
+    return Observation(
+        backend=backend,
+        observed_at=read_at,
+        as_of=read_at,
+        note=StateNote.UNKNOWN,
+        sentence=f"it is replicated as a member of the volume group {group}",
+        resource=resource,
+        unsupported=f"it is replicated as a member of the volume group {group}: name volume_group: {group}",
+    )
+
+
+def not_found(backend: str, what: str, read_at: float) -> Observation:
+    """The array answered: there is no such thing."""
+    trouble = Trouble(
+        kind=TroubleKind.ABSENT,
+        code="not-found",
+        message=f"there is no {what}",
+        remedy="mend the name or id in the replications file, or look what is there on the array",
+    )
+    return unread(backend, trouble, read_at, StateNote.ABSENT)
+
+
+def ambiguous(backend: str, what: str, ids: Iterable[str], read_at: float) -> Observation:
+    """The array answered: several things bear that name."""
+    named = ", ".join(sorted(ids))
+    trouble = Trouble(
+        kind=TroubleKind.AMBIGUOUS,
+        code="ambiguous",
+        message=f"several match {what}: {named}",
+        remedy="name it by id",
+    )
+    return unread(backend, trouble, read_at, StateNote.UNKNOWN)
+
+
+def unread(backend: str, trouble: Trouble, at: float, note: StateNote = StateNote.UNKNOWN) -> Observation:
+    """An end that could not be read, or that is not there."""
+    return Observation(backend=backend, observed_at=at, note=note, trouble=trouble)
