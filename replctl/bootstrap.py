@@ -88,15 +88,14 @@ class _Opener:
     def open(self, backend: str) -> Driver:
         configured = self.settings.backends[backend]
         driver: Driver = REGISTRY.find(configured.kind).open(
-            backend,
             configured,
+            backend=backend,
             password=lambda: self._password(backend),
             clock=self.clock,
             board=self.board,
             policy=self.settings.retry,
             report=self.report,
             redact=self.secrets.redact,
-            discovery_ttl_seconds=self.settings.discovery.ttl_seconds,
         )
         return driver
 
