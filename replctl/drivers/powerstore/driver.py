@@ -132,15 +132,16 @@ class PowerStoreDriver:
     @classmethod
     def open(
         cls,
+        backend: str,
         settings: ArraySettings,
         *,
-        backend: str,
         password: Callable[[], Secret],
         clock: Clock,
         board: BreakerBoard,
         policy: RetryPolicy,
         report: Report,
         redact: Callable[[str], str] = str,
+        discovery_ttl_seconds: float = DISCOVERY_TTL_SECONDS,
         identities: Mapping[End, tuple[str, str]] | None = None,
     ) -> Self:
         """The driver of a configured array. Nothing is connected to and no password is read before it is needed.
@@ -173,6 +174,7 @@ class PowerStoreDriver:
             clock=clock,
             report=report,
             clock_margin_seconds=settings.clock_margin_seconds,
+            discovery_ttl_seconds=discovery_ttl_seconds,
             identities=identities,
         )
 
