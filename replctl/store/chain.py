@@ -107,21 +107,19 @@ def well_formed(rows: Sequence[Row]) -> list[Entry]:
 
 def unproven(entries: Sequence[Entry], anchors: Sequence[Anchor]) -> str:
     """What checking cannot show about this chain: what lies outside its hashes and its anchors."""
-    sentences = []
     gone = floor(entries)
+    covered = max((anchor.sequence for anchor in anchors), default=FIRST - 1)
+    open_ended = sum(entry.sequence > covered for entry in entries)
+    since = f"after entry {covered}, the last one anchored," if anchors else "nothing is anchored yet:"
+    sentences = [
+        f"{since} {open_ended or 'no'} {'entry' if open_ended < 2 else 'entries'} can be seen,"
+        " and any number may have been rewritten or cut off",
+        "whoever can write the database and the anchors both can forge all of it: compare the lines in the log",
+    ]
     if gone is not None:
-        sentences.append(
-            f"entries up to {gone.sequence} were removed: only the hash of the last one is known"
+        sentences.insert(
+            0, f"entries up to {gone.sequence} were removed: the last one's hash is all that is known"
         )
-    covered = max((anchor.sequence for anchor in anchors), default=0)
-    count = sum(1 for entry in entries if entry.sequence > covered)
-    since = (
-        f"after entry {covered}, the last one anchored," if covered else "since nothing is anchored yet, all"
-    )
-    sentences.append(f"{since} entries ({count}) could have been rewritten or cut off without a trace")
-    sentences.append(
-        "whoever could write both the database and the anchors could forge all of it: compare the log"
-    )
     return "; ".join(sentences)
 
 

@@ -28,6 +28,7 @@ _LAST = (
     "SELECT sequence, hash FROM history WHERE replication = ? AND typeof(sequence) = 'integer'"
     " ORDER BY sequence DESC LIMIT 1"
 )
+_NAMES = "SELECT replication FROM history UNION SELECT replication FROM chains"
 
 
 class History(Backed):
@@ -99,16 +100,15 @@ class History(Backed):
         """Where a chain no longer says what was written: edits, gaps, order, tails cut since the last anchor."""
         anchored, unreadable = anchors.read(self._directory)
         found = [
-            ChainFault(
-                replication="", sequence=None, fault=f"line {number} of {anchors.FILE} was torn or edited"
-            )
-            for number in unreadable
+            _fault(f"line {number} of the file {anchors.FILE} was torn or edited") for number in unreadable
         ]
         with self._database.snapshot() as connection:
-            for name in sorted(_names(connection, anchored)) if replication is None else [replication]:
+            names = _names(connection, anchored) if replication is None else {replication}
+            if not all(isinstance(name, str) for name in names):
+                found.append(_fault("an entry belongs to no replication"))
+            for name in sorted(name for name in names if isinstance(name, str)):
                 of_it = [anchor for anchor in anchored if anchor.replication == name]
-                head = _said_head(connection, name)
-                found += chain.faults(name, _rows(connection, name), head, of_it)
+                found += chain.faults(name, _rows(connection, name), _said_head(connection, name), of_it)
         return found
 
     def unproven(self, replication: str) -> str:
@@ -146,13 +146,17 @@ def _rows(connection: Connection | None, replication: str) -> list[chain.Row]:
     return [] if connection is None else connection.execute(_ENTRIES, (replication,)).fetchall()
 
 
-def _names(connection: Connection | None, anchored: Sequence[Anchor]) -> set[str]:
+def _names(connection: Connection | None, anchored: Sequence[Anchor]) -> set[object]:
     """Every replication that any of the three speaks of: a chain may be gone from two of them."""
-    names = {anchor.replication for anchor in anchored}
+    names: set[object] = {anchor.replication for anchor in anchored}
     if connection is not None:
-        for table in ("history", "chains"):
-            names.update(name for (name,) in connection.execute(f"SELECT DISTINCT replication FROM {table}"))  # noqa: S608 - two fixed words
+        names.update(name for (name,) in connection.execute(_NAMES))
     return names
+
+
+def _fault(fault: str) -> ChainFault:
+    """One that belongs to no chain."""
+    return ChainFault(replication="", sequence=None, fault=fault)
 
 
 def _append(connection: Connection, replication: str, kind: int, body: str) -> Head:

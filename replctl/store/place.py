@@ -8,7 +8,9 @@ to another place, because two stores do not know each other's locks.
 from __future__ import annotations
 
 import errno
+import grp
 import os
+import pwd
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,8 +142,17 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def refuse_symlink(path: Path) -> None:
-    """State files are never links: a link would let another place decide what we read and write."""
-    if path.is_symlink():
+    """State files are never links: a link would let another place decide what we read and write.
+
+    Raises StoreRefused.
+    """
+    try:
+        linked = stat.S_ISLNK(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise refusal(path, error) from error
+    if linked:
         raise _linked(path)
 
 
@@ -208,8 +219,6 @@ def file_system(path: Path, mounts: str) -> str | None:
 
 
 def user_name(uid: int) -> str:
-    import pwd
-
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -217,8 +226,6 @@ def user_name(uid: int) -> str:
 
 
 def group_name(gid: int) -> str:
-    import grp
-
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:
