@@ -132,9 +132,9 @@ class PowerStoreDriver:
     @classmethod
     def open(
         cls,
-        backend: str,
         settings: ArraySettings,
         *,
+        backend: str,
         password: Callable[[], Secret],
         clock: Clock,
         board: BreakerBoard,
