@@ -3,6 +3,7 @@
     load(flags, environ)            -> Settings        config.yaml under environment and flags
     load_replications(settings)     -> Replications    replications.yaml, judged against the backends
     reload, clashes                                    the daemon's rules for a changed file, pure
+    origins(settings), validate()                      for `config show` and `config validate`
     resolve_secret(settings, name)  -> Reading         a password, at the moment it is needed
 
 Values only: nothing here talks to a backend, and importing it imports neither YAML nor an HTTP client.
@@ -17,13 +18,16 @@ from replctl.settings.desired import (
     parse_replications,
     reload,
 )
+from replctl.settings.effective import Effective, origins
 from replctl.settings.loading import Settings, find_config, load, resolve_secret
 from replctl.settings.origin import Notice, Origin, OriginKind
 from replctl.settings.secrets import Keeper, Reading, SecretReference
+from replctl.settings.validation import Validation, validate
 
 __all__ = [
     "Backend",
     "Config",
+    "Effective",
     "Identity",
     "Keeper",
     "Notice",
@@ -35,11 +39,14 @@ __all__ = [
     "SecretReference",
     "Settings",
     "TridentBackend",
+    "Validation",
     "clashes",
     "find_config",
     "load",
     "load_replications",
+    "origins",
     "parse_replications",
     "reload",
     "resolve_secret",
+    "validate",
 ]

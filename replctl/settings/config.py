@@ -7,8 +7,7 @@ core's, and are only repeated here by reference.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -57,20 +56,23 @@ class Timeouts(Model):
     read_seconds: SomeDuration = duration("30s", "read", "To hear from it again once it was asked.")
 
 
-class _Common(Model):
-    timeouts: Timeouts = Field(default=Timeouts(), description="How long one request may take.")
-    max_concurrency: Count = Field(
-        default=8, ge=1, le=MOST_CONCURRENT, description="Requests at once to this backend."
-    )
-    clock_margin_seconds: Duration | None = Field(
-        default=None,
-        alias="clock_margin",
-        description="By how much its clock may be wrong when that cannot be measured; without it the last "
-        "consistent point is then unknown.",
-    )
+def _timeouts() -> Any:
+    return Field(default=Timeouts(), description="How long one request may take.")
 
 
-class PowerStoreBackend(_Common):
+def _max_concurrency() -> Any:
+    return Field(default=8, ge=1, le=MOST_CONCURRENT, description="Requests at once to this backend.")
+
+
+def _clock_margin() -> Any:
+    description = (
+        "By how much its clock may be wrong when that cannot be measured; without it the last consistent point "
+        "is then unknown."
+    )
+    return Field(default=None, alias="clock_margin", description=description)
+
+
+class PowerStoreBackend(Model):
     """A Dell PowerStore array."""
 
     kind: Literal["powerstore"] = Field(description="The driver.")
@@ -78,6 +80,9 @@ class PowerStoreBackend(_Common):
     username: Text = Field(description="Who signs in.")
     password: Password = Field(description="Where the password is kept, or the password itself.")
     tls: Tls = Field(default=Tls(), description="How its certificate is judged.")
+    timeouts: Timeouts = _timeouts()
+    max_concurrency: Count = _max_concurrency()
+    clock_margin_seconds: Duration | None = _clock_margin()
 
 
 class Ontap(Model):
@@ -89,7 +94,7 @@ class Ontap(Model):
     tls: Tls = Field(default=Tls(), description="How its certificate is judged.")
 
 
-class TridentBackend(_Common):
+class TridentBackend(Model):
     """A Kubernetes cluster with NetApp Trident."""
 
     model_config = ConfigDict(
@@ -118,6 +123,9 @@ class TridentBackend(_Common):
         description="VolumeSnapshotClass for planned promotions; the only one of Trident's if absent.",
     )
     ontap: Ontap | None = Field(default=None, description="Read-only access to the ONTAP cluster, optional.")
+    timeouts: Timeouts = _timeouts()
+    max_concurrency: Count = _max_concurrency()
+    clock_margin_seconds: Duration | None = _clock_margin()
 
     @property
     def modes(self) -> dict[str, Mode]:
@@ -238,6 +246,3 @@ class Config(Model):
     daemon: Daemon = Field(default=Daemon(), description="How the daemon works.")
     metrics: Metrics = Field(default=Metrics(), description="What the metrics may cost.")
     discovery: Discovery = Field(default=Discovery(), description="How long what was discovered is believed.")
-
-
-__all__ = ["Backend", "Config", "Path", "PowerStoreBackend", "TridentBackend"]

@@ -138,17 +138,62 @@ def load(
 
     `flags` are by dotted key, such as `{"config": PATH, "daemon.interval": "10s"}`; None means not given.
     """
+    draft = draft_of(flags, environ, home=home, cwd=cwd)
+    if draft.model is None or draft.wrong:
+        raise InvalidConfiguration(counted(draft.shown, len(draft.wrong)), findings=draft.wrong)
+    return draft.settings(draft.model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A configuration as far as it could be read; `model` is None when it could not be understood."""
+
+    path: Path
+    shown: str
+    around: Surroundings
+    layers: Layers
+    model: Config | None
+    wrong: tuple[Finding, ...]
+
+    def settings(self, model: Config) -> Settings:
+        named = frozenset(secrets.variables(model))
+        return Settings(
+            config_path=self.path,
+            replications_path=model.replications or self.path.parent / REPLICATIONS_NAME,
+            backends=MappingProxyType(model.backends),
+            retry=model.retry.policy,
+            breaker=model.breaker.settings,
+            daemon=model.daemon,
+            metrics=model.metrics,
+            discovery=model.discovery,
+            history_keep_seconds=model.history_keep_seconds,
+            observe_timeout_seconds=model.observe_timeout_seconds,
+            notices=tuple(notices(model, self.layers, self.around.environ, named)),
+            model=model,
+            layers=self.layers,
+            keeper=Keeper(self.around.environ, named),
+            around=self.around,
+            store_directory=model.state_dir or default_state_directory(self.path, self.around),
+        )
+
+
+def draft_of(
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    home: Path | None = None,
+    cwd: Path | None = None,
+) -> Draft:
+    """Read as much as can be read; raises InvalidConfiguration only when there is no file or it is no YAML."""
     around = Surroundings.of(environ, home, cwd)
-    flags = {key: value for key, value in (flags or {}).items() if value is not None}
-    path = find_config(flags.pop(CONFIG_FLAG, None), around.environ, home=around.home, cwd=around.cwd)
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    path = find_config(given.pop(CONFIG_FLAG, None), around.environ, home=around.home, cwd=around.cwd)
     file = files.read(path, files.LARGEST_CONFIG_BYTES, around.shown(path))
-    layers, wrong = _layers(file, flags, around)
+    layers, wrong = _layers(file, given, around)
     wrong += contradictions(layers, file)
     model, more = _validated(layers, Base(path.parent, around.home, around.cwd))
-    wrong += more
-    if wrong or model is None:
-        raise InvalidConfiguration(counted(file.shown, len(wrong)), findings=in_order(wrong, file.shown))
-    return _settings(path, model, layers, around)
+    in_place = tuple(in_order([*wrong, *more], file.shown))
+    return Draft(path=path, shown=file.shown, around=around, layers=layers, model=model, wrong=in_place)
 
 
 def _layers(file: files.File, flags: Mapping[str, Any], around: Surroundings) -> tuple[Layers, list[Finding]]:
@@ -166,28 +211,6 @@ def _validated(layers: Layers, base: Base) -> tuple[Config | None, list[Finding]
         return Config.model_validate(layers.values, context=base), []
     except ValidationError as error:
         return None, mistakes(error, layers)
-
-
-def _settings(path: Path, model: Config, layers: Layers, around: Surroundings) -> Settings:
-    named = frozenset(secrets.variables(model))
-    return Settings(
-        config_path=path,
-        replications_path=model.replications or path.parent / REPLICATIONS_NAME,
-        backends=MappingProxyType(model.backends),
-        retry=model.retry.policy,
-        breaker=model.breaker.settings,
-        daemon=model.daemon,
-        metrics=model.metrics,
-        discovery=model.discovery,
-        history_keep_seconds=model.history_keep_seconds,
-        observe_timeout_seconds=model.observe_timeout_seconds,
-        notices=tuple(notices(model, layers, around.environ, named)),
-        model=model,
-        layers=layers,
-        keeper=Keeper(around.environ, named),
-        around=around,
-        store_directory=model.state_dir or default_state_directory(path, around),
-    )
 
 
 def default_state_directory(config: Path, around: Surroundings) -> Path | None:

@@ -96,6 +96,11 @@ class Layers:
                 return found
         return DEFAULT
 
+    def set_by(self, path: Path) -> Origin:
+        """Who set exactly this value, or a part of it; the default when nobody did."""
+        parts = (origin for known, origin in self.origins.items() if known[: len(path)] == path)
+        return self.origins.get(path) or next(parts, DEFAULT)
+
     def place(self, path: Path) -> str:
         """Where a finding about the path points to: `config.yaml:7: backends.west.url`."""
         origin = self.origin(path)

@@ -29,6 +29,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from replctl.core.errors import Finding, InvalidConfiguration
 from replctl.core.secrets import Secret
@@ -54,6 +55,7 @@ def _credential(value: str) -> str:
 Credential = Annotated[
     str, AfterValidator(_credential), WithJsonSchema({"type": "string", "pattern": CREDENTIAL_PATTERN})
 ]
+CommandLine = Annotated[list[str], Field(min_length=1)]
 
 
 class SecretReference(Model):
@@ -61,14 +63,17 @@ class SecretReference(Model):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
-    file: FilePath | None = Field(
+    file: FilePath | SkipJsonSchema[None] = Field(
         default=None, description="A file that holds it, not readable by everyone; relative to this file."
     )
-    env: str | None = Field(default=None, min_length=1, description="The environment variable that holds it.")
-    credential: Credential | None = Field(default=None, description="The systemd credential that holds it.")
-    command: list[str] | None = Field(
+    env: str | SkipJsonSchema[None] = Field(
+        default=None, min_length=1, description="The environment variable that holds it."
+    )
+    credential: Credential | SkipJsonSchema[None] = Field(
+        default=None, description="The systemd credential that holds it."
+    )
+    command: CommandLine | SkipJsonSchema[None] = Field(
         default=None,
-        min_length=1,
         description="A program with its arguments, run without a shell; the first line it prints is the secret.",
     )
 
@@ -219,8 +224,9 @@ def _command(arguments: list[str], keeper: Keeper) -> str:
             env=keeper.child_environment(),
             start_new_session=True,
         )
-    except OSError as error:
-        raise _Unresolved(f"it cannot be started: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a command line"
+        raise _Unresolved(f"it cannot be started: {reason}") from None
     with process:
         try:
             output, _ = process.communicate(timeout=COMMAND_TIMEOUT_SECONDS)
