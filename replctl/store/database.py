@@ -30,7 +30,9 @@ NOT_WRITTEN = "what was to be remembered is not written down"
 MAIN_CODE = 0xFF  # the low byte of an SQLite result code names its class
 NAME_BYTES = 8
 
-_NO_PLACE_FOR_THE_LOG = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+_NO_PLACE_FOR_THE_LOG = frozenset(
+    {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
+)
 
 Connection = sqlite3.Connection
 Row = tuple[Any, ...]
@@ -110,7 +112,7 @@ class Database:
     ) -> Iterator[Connection]:
         """All or nothing, on disk when it ends. `consequence` is what a refusal says it means."""
         with self._changing:
-            connection = self._change()
+            connection = self._change(consequence)
             try:
                 if busy_seconds is not None:
                     _wait_at_most(connection, busy_seconds)
@@ -202,11 +204,11 @@ class Database:
 
     # --- changing
 
-    def _change(self) -> Connection:
+    def _change(self, consequence: str = NOTHING_SENT) -> Connection:
         if self._identity is not None and not self.is_same():
             self._refuse_when_pinned()
             self.close()  # the reader too: both see one file
-        return self._writer or self._open_writer()
+        return self._writer or self._open_writer(consequence)
 
     def _refuse_when_pinned(self) -> None:
         if self._pins:
@@ -216,7 +218,7 @@ class Database:
                 remedy="see what both sides say (replctl status), then begin anew",
             )
 
-    def _open_writer(self) -> Connection:
+    def _open_writer(self, consequence: str) -> Connection:
         self._where = where = place.prepare(self.directory)
         for path in (self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-shm"))):
             place.refuse_symlink(path)
@@ -230,7 +232,7 @@ class Database:
             self._migrate(self._writer)
         except sqlite3.Error as error:
             self._close_writer()
-            raise self._refusal(error, NOTHING_SENT) from error
+            raise self._refusal(error, consequence) from error
         except ReplctlError:
             self._close_writer()
             raise
@@ -241,11 +243,7 @@ class Database:
         fresh = self.directory / f"{FILE}.new-{os.urandom(NAME_BYTES).hex()}"
         os.close(place.open_file(where, fresh, os.O_RDWR))
         try:
-            with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-                if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
-                    raise OSError(errno.ENOTSUP, "no write-ahead log")
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                self._migrate(connection)
+            self._fill(fresh)
             with suppress(FileExistsError):  # another process was faster: its store is ours
                 os.link(fresh, self.path)
             place.sync_directory(self.directory)
@@ -254,8 +252,21 @@ class Database:
         except sqlite3.Error as error:
             raise self._refusal(error, NOTHING_SENT) from error
         finally:
-            for end in ("", "-wal", "-shm"):
+            for end in ("", "-journal", "-wal", "-shm"):
                 Path(f"{fresh}{end}").unlink(missing_ok=True)
+
+    def _fill(self, fresh: Path) -> None:
+        """The log comes last: closing folds it in, and would not say if the disk were full by then."""
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._migrate(connection)
+            if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+                raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+        with closing(sqlite3.connect(f"{fresh.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            self._refuse_foreign(connection)  # as it lies in the file alone
+            if _version(connection) != len(self._migrations):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     def _migrate(self, connection: Connection) -> None:
         """Forward to the newest version that we know, in one transaction."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,11 +117,11 @@ def test_a_lock_does_not_outlive_its_process_in_a_child_of_it(store: SqliteStore
 def in_fork(work: Callable[[], bytes]) -> bytes:
     """What the work gives in a forked child."""
     reader, writer = os.pipe()
-    if sys.version_info >= (3, 12):
-        import warnings
-
-        warnings.simplefilter("ignore", DeprecationWarning)  # threads of the runner; the child only writes
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # 3.12: the runner may have threads; the child has one
+        child = os.fork()
     if child == 0:
         try:
             os.write(writer, work())

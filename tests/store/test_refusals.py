@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,17 @@ def as_nobody() -> Iterator[None]:
         yield
     finally:
         os.seteuid(was)
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond `size` bytes: a full disk that needs no disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
@@ -308,6 +320,20 @@ class TestFullDisk:
             full.begin(operation("op-2", reason="x" * 50_000))
         full.write_step("op-1", step(1, phase=StepPhase.ENDED))
         assert full.transitions() == []
+
+    @pytest.mark.parametrize("room", range(0, 100_000, 4096))
+    def test_wherever_the_room_ends_no_half_store_is_left(
+        self, again: Callable[..., SqliteStore], room: int
+    ) -> None:
+        with largest_file(room), closing(again()) as store:
+            with suppress(StoreRefused):
+                store.begin(operation())
+            begun = store.operations()
+        assert begun in ([], [operation()])
+        with closing(again()) as store:
+            assert store.operations() == begun
+            store.begin(operation("op-2"))
+            assert store.operations() == [operation("op-2"), *begun]
 
 
 class TestBusyStore:
