@@ -16,13 +16,13 @@ from replctl.cli.boundary import failure_of, unexpected
 from replctl.cli.lines import BLANK, Line, dim, line
 from replctl.cli.options import Acting, Common, Looking
 from replctl.cli.output import Format
-from replctl.cli.session import Session, command_line, in_parallel, opened
+from replctl.cli.session import YES, Session, agreed, command_line, in_parallel, opened
 from replctl.cli.surroundings import PROGRAM, Surroundings
 from replctl.core.errors import InvalidInput, Locked, ReplctlError
 from replctl.core.guards import GUARDS
 from replctl.core.model import Acknowledgements, Holder, Intent, Replication, Verb
 from replctl.core.outcomes import ExitCode, Outcome, of_several, outcome_of
-from replctl.core.plans import Evidence, Refusal
+from replctl.core.plans import DataLoss, Evidence, Refusal
 from replctl.core.results import Failure, OperationResult
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def act(here: Surroundings, common: Common, looking: Looking, acting: Acting, or
         intents = _intents(session, order)
         request = _request(session, acting, looking)
         if acting.dry_run:
-            results = _dry_run(session, intents, request, acting)
-            return show(session, order.verb.value, results, of_judged(results), dry=True)
+            results = judge(session, intents, request, acting.max_parallel)
+            return show(session, order.verb.value, results, of_judged(results), asked_for=True)
         results, code = _carry_out(session, intents, request, acting)
         return show(session, order.verb.value, results, code)
 
@@ -65,7 +65,7 @@ def of_judged(results: Sequence[OperationResult]) -> ExitCode:
 
 
 def _intents(session: Session, order: Order) -> list[Intent]:
-    known = list(session.services.replications)
+    known = list(session.services.replications.values())
     found = names.resolve(order.names, known, session.common.namespace)
     return [_intent(replication, order) for replication in found]
 
@@ -99,13 +99,15 @@ def _request(session: Session, acting: Acting, looking: Looking) -> Request:
     )
 
 
-def _dry_run(
-    session: Session, intents: Sequence[Intent], request: Request, acting: Acting
+def judge(
+    session: Session, intents: Sequence[Intent], request: Request, at_once: int
 ) -> list[OperationResult]:
-    def judge(intent: Intent) -> OperationResult:
+    """What would be done for each; nothing is."""
+
+    def dry(intent: Intent) -> OperationResult:
         return _settled(session, intent, lambda: session.services.engine.dry_run(intent, request))
 
-    return in_parallel(judge, intents, acting.max_parallel)
+    return in_parallel(dry, intents, at_once)
 
 
 def _carry_out(
@@ -208,17 +210,10 @@ def _as_result(session: Session, judged: Proposal | OperationResult) -> Operatio
 
 def _confirmed(session: Session, offers: Sequence[Proposal], acting: Acting) -> bool:
     """Whether it may begin: by `-y`, or because the person on the terminal said so after seeing the plan."""
-    if acting.yes:
-        return True
-    if session.common.no_input or not session.here.interactive:
-        return False
-    session.output.tell(_shown_before(session, offers))
-    unplanned = [offer for offer in offers if offer.plan.unplanned]
-    wanted = _words_to_type(unplanned)
-    question = f"Type {wanted} to go on: " if wanted else "Go on? [y/N] "
-    session.output.ask([], question)
-    answer = session.here.stdin.readline().strip()
-    return answer == wanted if wanted else answer.lower() in ("y", "yes")
+    wanted = _words_to_type([offer for offer in offers if offer.plan.unplanned])
+    if wanted:
+        return agreed(session, acting, _shown_before(session, offers), f"Type {wanted} to go on: ", (wanted,))
+    return agreed(session, acting, _shown_before(session, offers), "Go on? [y/N] ", YES)
 
 
 def _shown_before(session: Session, offers: Sequence[Proposal]) -> list[Line]:
@@ -244,23 +239,33 @@ def _words_to_type(unplanned: Sequence[Proposal]) -> str:
 
 
 def _unconfirmed(session: Session, offer: Proposal) -> OperationResult:
-    asked = session.here.interactive and not session.common.no_input
-    fact = "answer" if asked else "terminal"
-    value = "no" if asked else "nobody is there to be asked"
-    guard = GUARDS["confirmation"].says_no(Evidence(fact=fact, value=value))
-    refused = Refusal(
-        guards=(guard,), next=command_line(session.here.argv, "-y"), data_loss=offer.plan.data_loss
-    )
+    refused = unconfirmed(session, offer.plan.data_loss)
     return replace(_as_result(session, offer), outcome=Outcome.REFUSED, refusal=refused)
+
+
+def unconfirmed(session: Session, loss: DataLoss | None = None) -> Refusal:
+    """The refusal of a change that nobody agreed to."""
+    asked = session.here.interactive and not session.common.no_input
+    value = "the answer was not yes" if asked else "nobody is there to be asked"
+    guard = GUARDS["confirmation"].says_no(Evidence(fact="terminal", value=value))
+    return Refusal(guards=(guard,), next=command_line(session.here.argv, "-y"), data_loss=loss)
 
 
 # -- telling -------------------------------------------------------------------------------------------------
 
 
 def show(
-    session: Session, command: str, results: Sequence[OperationResult], code: ExitCode, *, dry: bool = False
+    session: Session,
+    command: str,
+    results: Sequence[OperationResult],
+    code: ExitCode,
+    *,
+    asked_for: bool = False,
 ) -> int:
-    """Print what became of each, in the format asked for; returns the exit code."""
+    """Print what became of each, in the format asked for; returns the exit code.
+
+    With `asked_for` refusals are what was asked for, as in a plan, and so they are data.
+    """
     output = session.output
     pasteable = [_with_config(session, each) for each in results]
     if output.format.is_document:
@@ -269,15 +274,15 @@ def show(
     elif output.format is Format.NAME:
         output.text("".join(f"{each.key}\n" for each in pasteable))
     else:
-        _show_screens(session, pasteable, dry=dry)
+        _show_screens(session, pasteable, asked_for)
     return int(code)
 
 
-def _show_screens(session: Session, results: Sequence[OperationResult], *, dry: bool) -> None:
+def _show_screens(session: Session, results: Sequence[OperationResult], asked_for: bool) -> None:
     """Results and plans are data; refusals and failures are told on stderr unless they were asked for."""
     output = session.output
     for done in results:
-        if dry or done.outcome in SHOWN_AS_DATA:
+        if asked_for or done.outcome in SHOWN_AS_DATA:
             output.data(screens.result(done, session.now, output.width))
         else:
             output.tell(screens.result(done, session.now, output.message_width))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from replctl import __version__
-from replctl.cli import looking, verbs
+from replctl.cli import breaker, completion, config, demo, looking, op, simulate, verbs
 from replctl.cli.options import bundled
 
 ABOUT = "Storage replication, driven directly over the vendors' own APIs."
@@ -40,6 +41,10 @@ def _root(help: Help = False, version: Version = False) -> None:
     """Storage replication, driven directly over the vendors' own APIs."""
 
 
+def _group(help: Help = False) -> None:
+    """Each group of commands has this one option."""
+
+
 def _new(help: str, **more: Any) -> typer.Typer:
     return typer.Typer(
         help=help,
@@ -52,12 +57,39 @@ def _new(help: str, **more: Any) -> typer.Typer:
     )
 
 
+# Which commands there are, in the order and under the headings of `-h`.
+COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
+    "Looking": (looking.status, looking.plan, looking.history, looking.explain),
+    "Acting": (verbs.promote, verbs.demote, verbs.failover, verbs.reprotect),
+    "Trying": (simulate.simulate, demo.demo),
+    "Shell": (completion.completion,),
+}
+GROUPS: Mapping[str, tuple[str, tuple[Callable[..., int], ...]]] = {
+    "op": (
+        "Operations that the journal knows: list, show, wait, resume, abandon.",
+        (op.list_, op.show, op.wait, op.resume, op.abandon),
+    ),
+    "breaker": ("Circuit breakers: list, reset.", (breaker.list_, breaker.reset)),
+    "config": ("The configuration: show, validate, path.", (config.show, config.validate, config.path)),
+}
+
+
 def command() -> TyperGroup:
     """The whole tree, built."""
     app = _new(ABOUT)
     app.callback()(_root)
-    for each in (looking.status, verbs.promote, verbs.demote, verbs.failover, verbs.reprotect):
-        app.command()(bundled(each))
+    for commands in COMMANDS.values():
+        _add(app, commands)
+    for name, (help, commands) in GROUPS.items():
+        group = _new(help)
+        group.callback(help=help)(_group)
+        _add(group, commands)
+        app.add_typer(group, name=name)
     built = typer.main.get_command(app)
     assert isinstance(built, TyperGroup)
     return built
+
+
+def _add(app: typer.Typer, commands: Iterable[Callable[..., int]]) -> None:
+    for function in commands:
+        app.command(function.__name__.rstrip("_"))(bundled(function))

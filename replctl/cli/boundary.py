@@ -25,6 +25,7 @@ from replctl.core.results import Failure
 
 if TYPE_CHECKING:
     import typer
+    from typer.core import TyperGroup
 
 REPORT_MODE = 0o600
 SECRET_WORDS = ("password", "passwd", "secret", "token", "credential")
@@ -98,6 +99,15 @@ def _dispatch(here: Surroundings) -> int:
     except typer.Exit as ending:
         return ending.exit_code
     return int(code or 0)
+
+
+def _complete(tree: TyperGroup) -> int:
+    """Answer a shell's TAB; whatever goes wrong, nothing but candidates may reach the prompt."""
+    try:
+        tree.main(args=[], prog_name=PROGRAM)
+    except SystemExit:
+        return 0
+    return 0
 
 
 def _misused(here: Surroundings, output: Output, error: typer.TyperException) -> int:

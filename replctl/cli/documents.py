@@ -1,19 +1,53 @@
 """What `-o json` and `-o yaml` print, exactly with the keys of design §9.
 
-Pure: results in, dictionaries out. The shapes are types, so that the type checker holds the code to them and the
-shipped JSON Schemas are generated from them (`replctl.cli.schemas`). Times are RFC 3339 in UTC; null seconds, points
-and states mean "not known".
+Pure: results in, dictionaries of the shapes in `shapes` out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Literal
 
-from replctl.core.breaker import BreakerState, Position
+from replctl.cli.shapes import (
+    ActionDocument,
+    AssumptionDocument,
+    AssumptionsDocument,
+    BreakerDocument,
+    BreakersDocument,
+    ConfigurationDocument,
+    ConflictDocument,
+    DataLossDocument,
+    EndDocument,
+    ErrorDocument,
+    EvidenceDocument,
+    ExplainedEndDocument,
+    ExplanationDocument,
+    FaultDocument,
+    GuardDocument,
+    HistoryDocument,
+    HoldDocument,
+    HolderDocument,
+    OperationDocument,
+    OperationsDocument,
+    PathDocument,
+    PlannedStepDocument,
+    PointDocument,
+    RecordDocument,
+    RefusalDocument,
+    ReplicationDocument,
+    SettingDocument,
+    StateWord,
+    StatusDocument,
+    StepDocument,
+    TransitionDocument,
+    ValidationDocument,
+    VerbDocument,
+    VerificationDocument,
+)
+from replctl.core.breaker import BreakerState
 from replctl.core.journal import ChainFault, OperationRecord, StepRecord, TransitionRecord
-from replctl.core.model import Health, Hold, Holder, Mode, Pair, Scalar, State, StateNote
+from replctl.core.model import Hold, Holder, Pair, State
 from replctl.core.outcomes import ExitCode, Outcome, outcome_of
 from replctl.core.plans import DataLoss, Evidence, GuardRefusal, Plan, Refusal, Step
 from replctl.core.results import (
@@ -27,282 +61,13 @@ from replctl.core.results import (
 
 SCHEMA_VERSION: Literal[1] = 1
 MILLISECONDS = 1000
-
-Time = Annotated[str, "date-time"]
-StateWord = Literal["replica", "promoting", "source", "demoting", "syncing", "failed"]
-
-
-class StepDocument(TypedDict):
-    name: str
-    backend: str
-    outcome: Outcome | None
-    started: Time | None
-    finished: Time | None
-
-
-class DataLossDocument(TypedDict):
-    point: Time | None
-    at_least_seconds: float | None
-    at_most_seconds: float | None
-    source: str
-    read_at: Time
-    clock_offset_seconds: float | None
-    accepted: str | None
-
-
-class EvidenceDocument(TypedDict):
-    fact: str
-    value: str
-    backend: str | None
-    as_of: Time | None
-
-
-class GuardDocument(TypedDict):
-    name: str
-    evidence: list[EvidenceDocument]
-    override: str | None
-
-
-class RefusalDocument(TypedDict):
-    guards: list[GuardDocument]
-    next: str
-
-
-class HolderDocument(TypedDict):
-    user: str
-    host: str
-    pid: int
-    since: Time
-    operation_id: str | None
-
-
-class ConflictDocument(TypedDict):
-    holder: HolderDocument
-
-
-class ErrorDocument(TypedDict):
-    code: str
-    message: str
-    remedy: str | None
-    retry_at: Time | None
-
-
-class OperationDocument(TypedDict):
-    operation_id: str | None
-    correlation_id: str
-    namespace: str
-    name: str
-    backend: str | None
-    outcome: Outcome | None
-    exit_code: int | None
-    from_state: StateWord | None
-    to_state: StateWord | None
-    started: Time | None
-    finished: Time | None
-    who: str
-    reason: str | None
-    group: str | None
-    acknowledged: list[str]
-    steps: list[StepDocument]
-    data_loss: DataLossDocument | None
-    refusal: RefusalDocument | None
-    conflict: ConflictDocument | None
-    error: ErrorDocument | None
-
-
-class ActionDocument(TypedDict):
-    """`error` is there only when the command ended before it came to any operation."""
-
-    schema_version: Literal[1]
-    command: str
-    outcome: Outcome
-    exit_code: int
-    operations: list[OperationDocument]
-    error: NotRequired[ErrorDocument]
-
-
-class PointDocument(TypedDict):
-    at: Time | None
-    source: str
-    as_of: Time | None
-
-
-class HoldDocument(TypedDict):
-    owner: str
-    reason: str
-    since: Time
-    ends_at: Time | None
-
-
-class EndDocument(TypedDict):
-    backend: str
-    state: StateWord | None
-    state_note: StateNote | None
-    reachable: bool
-    unverified: bool
-    observed_at: Time | None
-    as_of: Time | None
-    vendor: dict[str, Scalar]
-
-
-class ReplicationDocument(TypedDict):
-    namespace: str
-    name: str
-    group: str | None
-    desired_state: StateWord
-    state: StateWord | None
-    mode: Mode | None
-    health: Health
-    message: str
-    in_sync: bool | None
-    last_consistent_point: PointDocument | None
-    rpo_seconds: float | None
-    hold: HoldDocument | None
-    drill: bool
-    operation: str | None
-    local: EndDocument
-    peer: EndDocument | None
-
-
-class StatusDocument(TypedDict):
-    schema_version: Literal[1]
-    observed_at: Time
-    replications: list[ReplicationDocument]
-
-
-class TransitionDocument(TypedDict):
-    at: Time
-    namespace: str
-    name: str
-    backend: str
-    from_state: StateWord | None
-    to_state: StateWord | None
-    reason: str
-    request_id: str
-    who: str
-    operation_id: str | None
-
-
-class FaultDocument(TypedDict):
-    namespace: str
-    name: str
-    sequence: int | None
-    fault: str
-
-
-class HistoryDocument(TypedDict):
-    schema_version: Literal[1]
-    transitions: list[TransitionDocument]
-
-
-class VerificationDocument(TypedDict):
-    """`history --verify`; `not_proven` says what an unbroken chain leaves open."""
-
-    schema_version: Literal[1]
-    intact: bool
-    faults: list[FaultDocument]
-    not_proven: str
-
-
-class PlannedStepDocument(TypedDict):
-    name: str
-    backend: str
-    sentence: str
-
-
-class VerbDocument(TypedDict):
-    """What a verb would do now: `steps`, nothing (`unchanged`), or the guards that refuse it."""
-
-    verb: str
-    outcome: Outcome
-    steps: list[PlannedStepDocument]
-    data_loss: DataLossDocument | None
-    refusal: RefusalDocument | None
-
-
-class ExplainedEndDocument(TypedDict):
-    backend: str
-    word: str
-    sentence: str
-    flow: str
-    link: str
-    peer_management: str
-    resource: str | None
-    identity: str | None
-    trouble: ErrorDocument | None
-    vendor: dict[str, Scalar]
-
-
-class ExplanationDocument(TypedDict):
-    schema_version: Literal[1]
-    observed_at: Time
-    replication: ReplicationDocument
-    local: ExplainedEndDocument
-    peer: ExplainedEndDocument
-    verbs: list[VerbDocument]
-
-
-class RecordDocument(OperationDocument):
-    """An operation as the journal has it; `outcome` null: its end was never written down."""
-
-    verb: str
-    open: bool
-    deadline_at: Time
-    command: str
-    abandoned_by: str | None
-
-
-class OperationsDocument(TypedDict):
-    schema_version: Literal[1]
-    operations: list[RecordDocument]
-
-
-BreakerDocument = TypedDict(
-    "BreakerDocument",
-    {
-        "backend": str,
-        "class": str,
-        "state": Position,
-        "failures": int,
-        "successes": int,
-        "opened_at": Time | None,
-        "retry_at": Time | None,
-        "last_failure_at": Time | None,
-        "last_success_at": Time | None,
-        "last_error": str | None,
-    },
-)
-
-
-class BreakersDocument(TypedDict):
-    schema_version: Literal[1]
-    breakers: list[BreakerDocument]
-
-
-class SettingDocument(TypedDict):
-    key: str
-    value: Scalar | list[Scalar]
-    origin: str
-
-
-class ConfigurationDocument(TypedDict):
-    schema_version: Literal[1]
-    files: list[str]
-    settings: list[SettingDocument]
-
-
-class ValidationDocument(TypedDict):
-    """`config validate` when both files are right; when one is wrong, the action document of a failure."""
-
-    schema_version: Literal[1]
-    valid: bool
-    files: list[str]
-    backends: int
-    replications: int
+FIRST_MOMENT = -62_135_596_800.0  # 0001-01-01T00:00:00Z
+LAST_MOMENT = 253_402_300_799.0  # 9999-12-31T23:59:59Z
 
 
 def rfc3339(at: float) -> str:
-    """The time in UTC, cut to the millisecond towards the past."""
+    """The time in UTC, cut to the millisecond towards the past and to the years that a calendar has."""
+    at = min(max(at, FIRST_MOMENT), LAST_MOMENT)
     moment = datetime.fromtimestamp(int(at // 1), UTC).replace(
         microsecond=int(at % 1 * MILLISECONDS) * MILLISECONDS
     )
@@ -405,10 +170,10 @@ def history(transitions: Iterable[TransitionRecord]) -> HistoryDocument:
     )
 
 
-def verification(faults: Iterable[ChainFault], not_proven: str) -> VerificationDocument:
+def verification(faults: Iterable[ChainFault], not_proven: Mapping[str, str]) -> VerificationDocument:
     found = [_fault(each) for each in faults]
     return VerificationDocument(
-        schema_version=SCHEMA_VERSION, intact=not found, faults=found, not_proven=not_proven
+        schema_version=SCHEMA_VERSION, intact=not found, faults=found, not_proven=dict(not_proven)
     )
 
 
@@ -673,3 +438,38 @@ def _breaker(backend: str, kind: str, state: BreakerState) -> BreakerDocument:
         "last_success_at": when(state.last_success_at),
         "last_error": state.last_error,
     }
+
+
+def configuration(rows: Iterable[tuple[str, str | int | float | bool | None, str]]) -> ConfigurationDocument:
+    return ConfigurationDocument(
+        schema_version=SCHEMA_VERSION,
+        settings=[SettingDocument(key=key, value=value, origin=origin) for key, value, origin in rows],
+    )
+
+
+def validation(config: str, replications_file: str, backends: int, replications: int) -> ValidationDocument:
+    return ValidationDocument(
+        schema_version=SCHEMA_VERSION,
+        config=config,
+        replications_file=replications_file,
+        backends=backends,
+        replications=replications,
+    )
+
+
+def path(config: str) -> PathDocument:
+    return PathDocument(schema_version=SCHEMA_VERSION, config=config)
+
+
+def assumptions(
+    known: Iterable[tuple[str, tuple[str, ...], str, str, str]],
+) -> AssumptionsDocument:
+    return AssumptionsDocument(
+        schema_version=SCHEMA_VERSION,
+        assumptions=[
+            AssumptionDocument(
+                name=name, values=list(values), default=default, section=section, sentence=sentence
+            )
+            for name, values, default, section, sentence in known
+        ],
+    )

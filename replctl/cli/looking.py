@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-from replctl.cli.options import Common, Looking, OptionalNames
+from replctl.cli.options import Common, Looking, OneName, OptionalName, OptionalNames
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from replctl.cli.session import Session
+    from replctl.core.model import Intent, Replication
+
+HISTORY_SHOWN = 100
+PLANS_AT_ONCE = 16
 
 
-def status(context: typer.Context, looking: Looking, common: Common, names: OptionalNames = None) -> int:
-    """Show replications, worst first, and what to do next."""
+def status(context: typer.Context, *, names: OptionalNames = None, looking: Looking, common: Common) -> int:
+    """Show replications, worst first, and what to do next.
+
+    The exit code says whether all backends answered (0), some (3) or none (11); health never changes it.
+    """
     from replctl.cli import documents, tables
-    from replctl.cli import names as words
     from replctl.cli.output import Format
     from replctl.cli.session import opened
     from replctl.engine import Request
 
     with opened(context.obj, common, looking) as session:
-        known = list(session.services.replications)
-        chosen = words.resolve(names, known, common.namespace) if names else known
         request = Request(probe=looking.probe, cancel=session.interrupts.cancel)
-        report = session.services.engine.status(chosen, request)
+        report = session.services.engine.status(_chosen(session, names), request)
         output = session.output
         if output.format.is_document:
             output.document(documents.status(report))
@@ -28,3 +39,130 @@ def status(context: typer.Context, looking: Looking, common: Common, names: Opti
         else:
             output.data(tables.status(report, output.width, wide=output.format is Format.WIDE))
         return int(report.exit_code)
+
+
+def plan(
+    context: typer.Context,
+    *,
+    names: OptionalNames = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 10 when something differs from the file.")
+    ] = False,
+    looking: Looking,
+    common: Common,
+) -> int:
+    """Show what the desired-state file asks for and what it would take; changes nothing."""
+    from replctl.cli.acting import judge, of_judged, show
+    from replctl.cli.session import opened
+    from replctl.core.outcomes import ExitCode, Outcome
+    from replctl.engine import Request
+
+    with opened(context.obj, common, looking) as session:
+        request = Request(probe=looking.probe, cancel=session.interrupts.cancel)
+        intents = [_wanted(each) for each in _chosen(session, names)]
+        results = judge(session, intents, request, PLANS_AT_ONCE)
+        code = of_judged(results)
+        if exit_code and code is ExitCode.DONE and any(each.outcome is Outcome.PLANNED for each in results):
+            code = ExitCode.DIFFERENCES
+        return show(session, "plan", results, code, asked_for=True)
+
+
+def history(
+    context: typer.Context,
+    *,
+    name: OptionalName = None,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, help="The last N of each replication.")
+    ] = HISTORY_SHOWN,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check that nothing in it was changed since it was written.")
+    ] = False,
+    common: Common,
+) -> int:
+    """Show the state changes that were made or noticed, oldest first."""
+    from replctl.cli import documents, tables
+    from replctl.cli.output import Format
+    from replctl.cli.session import opened
+
+    with opened(context.obj, common) as session:
+        key = None if name is None else key_of(session, name)
+        if verify:
+            return _verify(session, key)
+        moves = session.services.store.transitions(key, limit)
+        output = session.output
+        if output.format.is_document:
+            output.document(documents.history(moves))
+        elif output.format is Format.NAME:
+            output.text("".join(f"{each}\n" for each in dict.fromkeys(move.replication for move in moves)))
+        else:
+            output.data(tables.history(moves, output.width, wide=output.format is Format.WIDE))
+        return 0
+
+
+def explain(context: typer.Context, *, name: OneName, looking: Looking, common: Common) -> int:
+    """Say all about one replication: both ends, why it is in this state, and what each verb would do now."""
+    from replctl.cli import documents, explaining, names
+    from replctl.cli.output import Format
+    from replctl.cli.session import opened
+    from replctl.core.outcomes import ExitCode
+    from replctl.engine import Request
+
+    with opened(context.obj, common, looking) as session:
+        replication = names.resolve_one(name, _known(session), common.namespace)
+        request = Request(probe=looking.probe, cancel=session.interrupts.cancel)
+        explained = session.services.engine.explain(replication, request)
+        output = session.output
+        if output.format.is_document:
+            output.document(documents.explanation(explained, session.now))
+        elif output.format is Format.NAME:
+            output.text(f"{replication.key}\n")
+        else:
+            output.data(explaining.explanation(explained, session.now, output.width))
+        answered = sum(end.readable for end in (explained.pair.local, explained.pair.peer))
+        return int({2: ExitCode.DONE, 1: ExitCode.PARTIAL}.get(answered, ExitCode.UNREACHABLE))
+
+
+def _known(session: Session) -> list[Replication]:
+    return list(session.services.replications.values())
+
+
+def _chosen(session: Session, words: Sequence[str] | None) -> list[Replication]:
+    from replctl.cli import names
+
+    return names.resolve(words, _known(session), session.common.namespace) if words else _known(session)
+
+
+def _wanted(replication: Replication) -> Intent:
+    """What the file asks for, as the verb that brings it about."""
+    from replctl.core.model import Intent, State, Verb
+
+    verb = Verb.PROMOTE if replication.desired_state is State.SOURCE else Verb.DEMOTE
+    return Intent(verb=verb, replication=replication)
+
+
+def key_of(session: Session, name: str) -> str:
+    """The key meant; one that is no longer in the file is known by its history."""
+    from replctl.cli import names
+    from replctl.core.errors import NotFound
+
+    try:
+        return names.resolve_one(name, _known(session), session.common.namespace).key
+    except NotFound:
+        if not session.services.store.transitions(name, 1):
+            raise
+        return name
+
+
+def _verify(session: Session, key: str | None) -> int:
+    from replctl.cli import documents, tables
+    from replctl.core.outcomes import ExitCode
+
+    store, output = session.services.store, session.output
+    faults = store.verify(key)
+    keys = [key] if key else sorted({each.replication for each in store.transitions(limit=1)})
+    open_questions = {each: store.unproven(each) for each in keys}
+    if output.format.is_document:
+        output.document(documents.verification(faults, open_questions))
+    else:
+        output.data(tables.verification(faults, open_questions, output.width))
+    return int(ExitCode.FAILED if faults else ExitCode.DONE)

@@ -61,3 +61,12 @@ def suggestions(word: str, known: Sequence[Replication]) -> list[str]:
         return list(dict.fromkeys([*near, *same_name]))[:SUGGESTIONS]
     names = difflib.get_close_matches(word, {each.name for each in known}, SUGGESTIONS)
     return [each.key for name in names for each in known if each.name == name][:SUGGESTIONS]
+
+
+def known_backend(name: str, backends: Iterable[str]) -> str:
+    """The backend's name; raises NotFound with what looks like it."""
+    known = sorted(backends)
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, SUGGESTIONS) or known
+    raise NotFound(f"there is no backend {name}", remedy=f"the configuration has {', '.join(near)}")

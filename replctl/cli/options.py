@@ -30,6 +30,12 @@ OneName = Annotated[str, typer.Argument(metavar="[NAMESPACE/]NAME", help="A repl
 OptionalName = Annotated[
     str | None, typer.Argument(metavar="[NAMESPACE/]NAME", help="A replication; all without a name.")
 ]
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout", metavar="DURATION", help="Deadline of the whole operation; by step without it."
+    ),
+]
 OperationId = Annotated[str, typer.Argument(metavar="ID", help="An operation; `replctl op list` shows them.")]
 
 
@@ -77,25 +83,36 @@ class Looking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acting:
-    """How a change is carried out."""
+class Confirming:
+    """Leave to change something."""
 
     yes: Annotated[
         bool, typer.Option("-y", "--yes", help="Do not ask for confirmation; answers no guard.")
     ] = False
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show steps and guards, change nothing.")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting(Confirming):
+    """How long to stay with what was begun."""
+
     wait: Annotated[
         bool,
         typer.Option(
             "--wait/--no-wait", help="Wait for the end, or leave with code 8 once it is on its way."
         ),
     ] = True
-    timeout: Annotated[
-        str | None,
-        typer.Option(
-            "--timeout", metavar="DURATION", help="Deadline of each whole operation; default by step."
-        ),
-    ] = None
+    timeout: Timeout = None
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        return seconds("--timeout", self.timeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acting(Waiting):
+    """How changes are carried out."""
+
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show steps and guards, change nothing.")] = False
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the history.")] = (
         None
     )
@@ -105,10 +122,6 @@ class Acting:
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Of several, carry out those that no guard refuses.")
     ] = False
-
-    @property
-    def timeout_seconds(self) -> float | None:
-        return seconds("--timeout", self.timeout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

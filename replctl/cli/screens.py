@@ -14,7 +14,7 @@ from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrappe
 from replctl.core.durations import format_duration, format_time
 from replctl.core.errors import Finding
 from replctl.core.guards import GUARDS
-from replctl.core.journal import StepPhase, StepRecord
+from replctl.core.journal import OperationRecord, StepPhase, StepRecord
 from replctl.core.model import Holder, Pair, State
 from replctl.core.outcomes import Outcome
 from replctl.core.plans import DataLoss, Evidence, GuardRefusal, Plan, Refusal, Step
@@ -280,6 +280,45 @@ def _footer(done: OperationResult) -> list[Line]:
     if done.outcome in (Outcome.IN_PROGRESS, Outcome.INTERRUPTED, Outcome.UNKNOWN):
         lines.append(line("  next: ", Span(f"replctl op wait {done.operation_id}", Role.TYPE)))
     return lines
+
+
+def operation(record: OperationRecord, holder: Holder | None, now: float, width: int | None) -> list[Line]:
+    """One operation as the journal has it."""
+    room = width or UNLIMITED
+    outcome = (
+        "open" if record.is_open else record.outcome.value.replace("_", " ") if record.outcome else "ended"
+    )
+    sign = mark(record.outcome) if record.outcome is not None else MARKS[Outcome.IN_PROGRESS]
+    lines = [line(sign, " ", strong(record.replication), f": {record.verb} on {record.backend}: {outcome}")]
+    lines.append(
+        line(
+            dim(
+                f"  operation {record.operation_id}, began {format_time(record.began)} ({age(record.began, now)})"
+            )
+        )
+    )
+    lines.extend(wrapped(str(record.who), room, first=line("  by "), indent=4))
+    if record.reason:
+        lines.extend(wrapped(record.reason, room, first=line("  reason: "), indent=4))
+    if record.acknowledged:
+        lines.extend(wrapped(" ".join(record.acknowledged), room, first=line("  acknowledged: "), indent=4))
+    lines.extend(_steps(record.steps, room))
+    if record.data_loss is not None:
+        lines.extend(loss(record.data_loss, now, room))
+    if record.error_message:
+        lines.extend(wrapped(record.error_message, room, first=line("  "), indent=4, role=Role.BAD))
+    return lines + _what_next(record, holder, now)
+
+
+def _what_next(record: OperationRecord, holder: Holder | None, now: float) -> list[Line]:
+    if record.abandoned_by:
+        return [line(f"  abandoned by {record.abandoned_by}")]
+    if not record.is_open:
+        return []
+    if holder is not None:
+        return _holder(holder, now)
+    waits = Span(f"replctl op wait {record.operation_id}", Role.TYPE)
+    return [line("  no process carries it out"), line("  next: ", waits)]
 
 
 def failure(failed: Failure, room: int, *, indent: int = 0) -> list[Line]:

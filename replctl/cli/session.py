@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from replctl.cli.options import Common, Looking
+from replctl.cli.lines import BLANK, Line
+from replctl.cli.options import Common, Confirming, Looking
 from replctl.cli.output import Output
 from replctl.cli.progress import Progress
 from replctl.cli.signals import Interrupts
@@ -21,6 +22,7 @@ from replctl.core.model import Who
 if TYPE_CHECKING:
     from replctl.bootstrap import Services
 
+YES = ("y", "Y", "yes", "YES", "Yes")
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
@@ -82,6 +84,18 @@ def opened(here: Surroundings, common: Common, looking: Looking | None = None) -
             services=services,
             who=who,
         )
+
+
+def agreed(
+    session: Session, confirming: Confirming, shown: Sequence[Line], question: str, yes: Collection[str]
+) -> bool:
+    """Whether a change may begin: by `-y`, or by an answer on the terminal after seeing what is shown."""
+    if confirming.yes:
+        return True
+    if session.common.no_input or not session.here.interactive:
+        return False
+    session.output.ask([*shown, BLANK], question)
+    return session.here.stdin.readline().strip() in yes
 
 
 def command_line(argv: Sequence[str], *more: str) -> str:

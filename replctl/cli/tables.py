@@ -10,8 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from replctl.cli.lines import BLANK, Line, Role, Row, Span, dim, line, table, wrapped
 from replctl.cli.screens import UNLIMITED, age, state_span
+from replctl.core.breaker import BreakerState, Position
 from replctl.core.durations import format_duration, format_time
+from replctl.core.journal import ChainFault, OperationRecord, TransitionRecord
 from replctl.core.model import Health, Mode, StateNote
+from replctl.core.outcomes import Outcome
 from replctl.core.results import EndStatus, ReplicationStatus, StatusReport
 
 NOTHING = "-"
@@ -162,3 +165,137 @@ def _silence(backend: str, report: StatusReport) -> str:
     read = [end.observed_at for end in ends if end.observed_at is not None]
     memory = f"; last read {age(max(read), report.observed_at)}" if read else "; never read before"
     return f"{backend} did not answer{why}{until}{memory}"
+
+
+def history(moves: Sequence[TransitionRecord], width: int | None, *, wide: bool = False) -> list[Line]:
+    """State changes, oldest first."""
+    if not moves:
+        return [line("no state changes are recorded")]
+    headers = ["TIME", "NAME", "BACKEND", "FROM", "TO", "REASON"]
+    headers += ["OPERATION", "REQUEST"] if wide else []
+    return table(headers, [_move(each, wide) for each in moves], width, remark="WHO")
+
+
+def _move(move: TransitionRecord, wide: bool) -> Row:
+    cells = [
+        Span(format_time(move.at)),
+        Span(move.replication, Role.STRONG),
+        Span(move.backend),
+        state_span(move.origin),
+        state_span(move.target),
+        Span(move.reason.replace("_", " "), Role.WARN if move.reason == "external" else Role.PLAIN),
+    ]
+    if wide:
+        cells += [Span(move.operation_id or NOTHING), Span(move.request_id)]
+    return Row(tuple(cells), dim(move.who))
+
+
+def verification(
+    faults: Sequence[ChainFault], open_questions: Mapping[str, str], width: int | None
+) -> list[Line]:
+    """What `history --verify` found, and what it cannot prove."""
+    room = width or UNLIMITED
+    if faults:
+        lines = [line(Span("✗", Role.BAD), f" {len(faults)} {_plural(len(faults), 'fault')} in the history")]
+    else:
+        chains = f"{len(open_questions)} {_plural(len(open_questions), 'chain')}"
+        lines = [line(Span("✓", Role.GOOD), f" nothing wrong is found in {chains}")]
+    for fault in faults:
+        place = f", entry {fault.sequence}" if fault.sequence is not None else ""
+        head = line("  ", Span(fault.replication or "anchors", Role.STRONG), f"{place}: ")
+        lines.extend(wrapped(fault.fault, room, first=head, indent=4))
+    for key, text in open_questions.items():
+        lines.extend(
+            wrapped(text, room, first=line(dim(f"  not proven for {key}: ")), indent=4, role=Role.DIM)
+        )
+    return lines
+
+
+def _plural(count: int, noun: str) -> str:
+    return noun if count == 1 else f"{noun}s"
+
+
+def operations(
+    records: Sequence[OperationRecord], now: float, width: int | None, *, wide: bool = False
+) -> list[Line]:
+    """Operations, newest first."""
+    if not records:
+        return [line("no operations are recorded")]
+    headers = ["ID", "NAME", "VERB", "BACKEND", "OUTCOME", "BEGAN", "STEP"]
+    headers += ["WHO", "CORRELATION"] if wide else []
+    return table(headers, [_operation(each, now, wide) for each in records], width, remark="REASON")
+
+
+def _operation(record: OperationRecord, now: float, wide: bool) -> Row:
+    done = sum(step.outcome in (Outcome.SUCCEEDED, Outcome.UNCHANGED) for step in record.steps)
+    cells = [
+        Span(record.operation_id, Role.STRONG),
+        Span(record.replication),
+        Span(record.verb),
+        Span(record.backend),
+        _outcome(record),
+        Span(age(record.began, now)),
+        Span(f"{done}/{len(record.steps)}"),
+    ]
+    if wide:
+        cells += [Span(str(record.who)), Span(record.correlation_id)]
+    return Row(tuple(cells), Span(record.reason or ""))
+
+
+def _outcome(record: OperationRecord) -> Span:
+    if record.abandoned_by:
+        return Span("abandoned", Role.DIM)
+    if record.outcome is None:
+        return Span("open", Role.BUSY)
+    word = record.outcome.value.replace("_", " ")
+    if record.outcome is Outcome.SUCCEEDED:
+        return Span(word, Role.GOOD)
+    return Span(word, Role.BUSY if record.is_open else Role.BAD)
+
+
+def breakers(states: Sequence[tuple[str, str, BreakerState]], now: float, width: int | None) -> list[Line]:
+    """Circuit breakers by backend and class of calls."""
+    if not states:
+        return [line("no circuit breaker has counted anything yet: all are closed")]
+    headers = ["BACKEND", "CLASS", "POSITION", "FAILURES", "SUCCESSES", "RETRY AT", "LAST FAILURE"]
+    return table(headers, [_breaker(*each, now) for each in states], width, remark="LAST ERROR")
+
+
+def _breaker(backend: str, kind: str, state: BreakerState, now: float) -> Row:
+    role = {Position.OPEN: Role.BAD, Position.HALF_OPEN: Role.WARN}.get(state.position, Role.GOOD)
+    cells = (
+        Span(backend, Role.STRONG),
+        Span(kind),
+        Span(state.position.value, role),
+        Span(str(state.failures)),
+        Span(str(state.successes)),
+        Span(NOTHING if state.retry_at is None else format_time(state.retry_at)),
+        Span(age(state.last_failure_at, now) or "never"),
+    )
+    return Row(cells, Span(state.last_error or ""))
+
+
+def assumptions(known: Sequence[tuple[str, tuple[str, ...], str, str, str]], width: int | None) -> list[Line]:
+    """What the simulator can be told to assume; the first value is not special, the default is said."""
+    rows = [
+        Row((Span(name, Role.STRONG), Span("|".join(values)), Span(default)), dim(f"{sentence} ({section})"))
+        for name, values, default, section, sentence in known
+    ]
+    return table(["NAME", "VALUES", "DEFAULT"], rows, width, remark="WHAT")
+
+
+def settings(
+    rows: Sequence[tuple[str, str | int | float | bool | None, str]], width: int | None, *, origin: bool
+) -> list[Line]:
+    """Keys and values, and on request who set them."""
+    made = [
+        Row((Span(key, Role.STRONG), Span(_value(value))), dim(source) if origin else None)
+        for key, value, source in rows
+    ]
+    return table(["KEY", "VALUE"], made, width, remark="ORIGIN" if origin else "")
+
+
+def _value(value: str | int | float | bool | None) -> str:
+    if value is None:
+        return NOTHING
+    return str(value).lower() if isinstance(value, bool) else str(value)

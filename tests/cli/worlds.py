@@ -250,7 +250,7 @@ class World:
 
 class Services:
     def __init__(self, world: World, report: Any) -> None:
-        self.replications = world.replications
+        self.replications = {each.key: each for each in world.replications}
         self.engine = Engine(world, report)
 
     def __enter__(self) -> Services:

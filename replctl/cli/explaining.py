@@ -1,0 +1,150 @@
+"""The screen of `explain`: both ends in the vendor's words and in ours, and what each verb would do now; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from replctl.cli.documents import backend_of
+from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrapped
+from replctl.cli.screens import UNLIMITED, age, state_span
+from replctl.cli.tables import HEALTH_ROLES
+from replctl.core.durations import format_duration, format_time
+from replctl.core.model import Link, Observation, Pair, Point, Verb
+from replctl.core.plans import Decision, Plan
+from replctl.core.results import EndStatus, Explanation, ReplicationStatus
+
+LABEL = 12  # columns of the words on the left
+LINK_ROLES: Mapping[Link, Role] = {Link.OK: Role.GOOD, Link.IMPAIRED: Role.WARN, Link.LOST: Role.BAD}
+
+
+def explanation(explained: Explanation, now: float, width: int | None) -> list[Line]:
+    """All of it."""
+    room = width or UNLIMITED
+    status = explained.status
+    lines = _head(status, room)
+    for label, end, seen in (
+        ("local", status.local, explained.pair.local),
+        ("peer", status.peer, explained.pair.peer),
+    ):
+        lines += [BLANK, *_end(label, end, seen, now, room)]
+    lines += [BLANK, *_point(status, explained.pair, now, room)]
+    lines += [BLANK, line(strong("what each verb would do now"))]
+    for verb, decision in explained.verbs:
+        lines += _verb(verb, decision, explained.pair, room)
+    return lines
+
+
+def _labelled(label: str, text: str, room: int, role: Role = Role.PLAIN) -> list[Line]:
+    return wrapped(text, room, first=line(f"  {label:<{LABEL}}"), indent=LABEL + 2, role=role)
+
+
+def _head(status: ReplicationStatus, room: int) -> list[Line]:
+    health = Span(status.health.value.replace("_", " "), HEALTH_ROLES[status.health])
+    lines = [line(strong(status.replication.key), ": ", health)]
+    lines += wrapped(status.message, room, first=line("  "), indent=2) if status.message else []
+    wanted = status.replication.desired_state.value
+    agrees = {True: "as the file wants it", False: f"the file wants {wanted}", None: "cannot be compared"}
+    lines += _labelled(
+        "file", agrees[status.in_sync], room, Role.WARN if status.in_sync is False else Role.PLAIN
+    )
+    if status.operation_id:
+        lines += _labelled(
+            "operation", f"{status.operation_id} is open: replctl op show {status.operation_id}", room
+        )
+    if status.hold:
+        lines += _labelled("hold", f"{status.hold.owner}: {status.hold.reason}", room, Role.WARN)
+    if status.drill:
+        lines += _labelled("drill", "a failover test is running", room, Role.WARN)
+    return lines
+
+
+def _end(label: str, end: EndStatus, seen: Observation, now: float, room: int) -> list[Line]:
+    lines = [line(strong(f"{label}: {end.backend}"), "  ", *_state(end, seen))]
+    if seen.trouble is not None:
+        lines += _labelled("not read", seen.trouble.message, room, Role.BAD)
+        if seen.trouble.retry_at is not None:
+            lines += _labelled("not before", format_time(seen.trouble.retry_at), room)
+        if seen.trouble.remedy:
+            lines += _labelled("remedy", seen.trouble.remedy, room)
+        known = end.remembered
+        if known is None:
+            return lines
+        lines += _labelled("remembered", f"from {age(known.observed_at, now)}:", room, Role.WARN)
+        seen = known
+    return lines + _said(end, seen, now, room)
+
+
+def _state(end: EndStatus, seen: Observation) -> list[str | Span]:
+    span = state_span(end.state)
+    word = Span(end.state_note.value, Role.WARN) if end.state_note else span
+    if seen.trouble is not None and end.remembered is not None:
+        return [dim("last seen as "), word]
+    return [word, Span("  unverified", Role.WARN)] if end.unverified else [word]
+
+
+def _said(end: EndStatus, seen: Observation, now: float, room: int) -> list[Line]:
+    lines: list[Line] = []
+    if seen.word:
+        meaning = f": {seen.sentence}" if seen.sentence else ""
+        lines += _labelled("it says", f"{seen.word}{meaning}", room)
+    lines += _labelled("copying", seen.flow.value, room)
+    lines.append(
+        line(f"  {'link':<{LABEL}}", _link(seen.link), dim("   remote system "), _link(seen.peer_management))
+    )
+    if seen.progress is not None and seen.progress.percent is not None:
+        lines += _labelled("progress", f"{seen.progress.percent:.0f} %", room)
+    if seen.unsupported:
+        lines += _labelled("unsupported", seen.unsupported, room, Role.BAD)
+    read = f"{age(seen.observed_at, now)}" + (f", as of {age(end.as_of, now)}" if end.as_of else "")
+    lines += _labelled("read", read, room)
+    if seen.vendor:
+        lines += _labelled(
+            "vendor", ", ".join(f"{key} {value}" for key, value in seen.vendor.items()), room, Role.DIM
+        )
+    return lines
+
+
+def _link(link: Link) -> Span:
+    return Span(link.value, LINK_ROLES.get(link, Role.PLAIN))
+
+
+def _point(status: ReplicationStatus, pair: Pair, now: float, room: int) -> list[Line]:
+    """The last consistent point with its arithmetic; unknown is said as unknown, with the reason."""
+    point = next((end.point for end in (pair.local, pair.peer) if end.point is not None), None)
+    lines = [line(strong("last consistent point"))]
+    if status.point_at is None:
+        why = status.point_source or "no end gives one"
+        return lines + _labelled("unknown", why, room, Role.WARN)
+    old = max(0.0, now - status.point_at)
+    lines += _labelled("at", f"{format_time(status.point_at)}, {format_duration(old)} ago", room)
+    lines += _labelled("from", _arithmetic(status, point), room)
+    if status.replication.rpo_seconds is not None:
+        target = status.replication.rpo_seconds
+        late = old > target
+        word = f"{format_duration(target)}, {'missed' if late else 'kept'}"
+        lines += _labelled("target", word, room, Role.WARN if late else Role.PLAIN)
+    return lines
+
+
+def _arithmetic(status: ReplicationStatus, point: Point | None) -> str:
+    text = status.point_source or ""
+    if point is not None and point.clock_offset_seconds is not None:
+        text += f"; the backend's clock is {point.clock_offset_seconds:+.3f}s from ours, which is taken into account"
+    return text
+
+
+def _verb(verb: Verb, decision: Decision, pair: Pair, room: int) -> list[Line]:
+    if isinstance(decision, Plan):
+        if decision.unchanged:
+            return _labelled(verb.value, "nothing to do", room)
+        steps = ", then ".join(f"{step.name} on {backend_of(step, pair)}" for step in decision.steps)
+        return _labelled(verb.value, steps, room, Role.GOOD)
+    lines = _labelled(verb.value, f"refused by {', '.join(decision.names)}", room, Role.WARN)
+    for guard in decision.guards:
+        for evidence in guard.evidence:
+            place = f"{evidence.backend}: " if evidence.backend else ""
+            text = f"{guard.name}: {place}{evidence.value}"
+            lines += wrapped(text, room, first=line(" " * (LABEL + 2)), indent=LABEL + 4, role=Role.DIM)
+    if decision.next:
+        lines += [line(" " * (LABEL + 2), Span(decision.next, Role.TYPE))]
+    return lines

@@ -1,0 +1,302 @@
+"""The shapes of all documents that `-o json` prints, as types.
+
+The type checker holds `documents` to them, and the JSON Schemas that ship in the package are generated from them.
+Null seconds, points and states mean "not known"; times are RFC 3339 in UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+from replctl.core.breaker import Position
+from replctl.core.model import Health, Mode, Scalar, StateNote
+from replctl.core.outcomes import Outcome
+
+Time = Annotated[str, "date-time"]
+StateWord = Literal["replica", "promoting", "source", "demoting", "syncing", "failed"]
+
+
+class StepDocument(TypedDict):
+    name: str
+    backend: str
+    outcome: Outcome | None
+    started: Time | None
+    finished: Time | None
+
+
+class DataLossDocument(TypedDict):
+    point: Time | None
+    at_least_seconds: float | None
+    at_most_seconds: float | None
+    source: str
+    read_at: Time
+    clock_offset_seconds: float | None
+    accepted: str | None
+
+
+class EvidenceDocument(TypedDict):
+    fact: str
+    value: str
+    backend: str | None
+    as_of: Time | None
+
+
+class GuardDocument(TypedDict):
+    name: str
+    evidence: list[EvidenceDocument]
+    override: str | None
+
+
+class RefusalDocument(TypedDict):
+    guards: list[GuardDocument]
+    next: str
+
+
+class HolderDocument(TypedDict):
+    user: str
+    host: str
+    pid: int
+    since: Time
+    operation_id: str | None
+
+
+class ConflictDocument(TypedDict):
+    holder: HolderDocument
+
+
+class ErrorDocument(TypedDict):
+    code: str
+    message: str
+    remedy: str | None
+    retry_at: Time | None
+
+
+class OperationDocument(TypedDict):
+    operation_id: str | None
+    correlation_id: str
+    namespace: str
+    name: str
+    backend: str | None
+    outcome: Outcome | None
+    exit_code: int | None
+    from_state: StateWord | None
+    to_state: StateWord | None
+    started: Time | None
+    finished: Time | None
+    who: str
+    reason: str | None
+    group: str | None
+    acknowledged: list[str]
+    steps: list[StepDocument]
+    data_loss: DataLossDocument | None
+    refusal: RefusalDocument | None
+    conflict: ConflictDocument | None
+    error: ErrorDocument | None
+
+
+class ActionDocument(TypedDict):
+    """`error` is there only when the command ended before it came to any operation."""
+
+    schema_version: Literal[1]
+    command: str
+    outcome: Outcome
+    exit_code: int
+    operations: list[OperationDocument]
+    error: NotRequired[ErrorDocument]
+
+
+class PointDocument(TypedDict):
+    at: Time | None
+    source: str
+    as_of: Time | None
+
+
+class HoldDocument(TypedDict):
+    owner: str
+    reason: str
+    since: Time
+    ends_at: Time | None
+
+
+class EndDocument(TypedDict):
+    backend: str
+    state: StateWord | None
+    state_note: StateNote | None
+    reachable: bool
+    unverified: bool
+    observed_at: Time | None
+    as_of: Time | None
+    vendor: dict[str, Scalar]
+
+
+class ReplicationDocument(TypedDict):
+    namespace: str
+    name: str
+    group: str | None
+    desired_state: StateWord
+    state: StateWord | None
+    mode: Mode | None
+    health: Health
+    message: str
+    in_sync: bool | None
+    last_consistent_point: PointDocument | None
+    rpo_seconds: float | None
+    hold: HoldDocument | None
+    drill: bool
+    operation: str | None
+    local: EndDocument
+    peer: EndDocument | None
+
+
+class StatusDocument(TypedDict):
+    schema_version: Literal[1]
+    observed_at: Time
+    replications: list[ReplicationDocument]
+
+
+class TransitionDocument(TypedDict):
+    at: Time
+    namespace: str
+    name: str
+    backend: str
+    from_state: StateWord | None
+    to_state: StateWord | None
+    reason: str
+    request_id: str
+    who: str
+    operation_id: str | None
+
+
+class FaultDocument(TypedDict):
+    namespace: str
+    name: str
+    sequence: int | None
+    fault: str
+
+
+class HistoryDocument(TypedDict):
+    schema_version: Literal[1]
+    transitions: list[TransitionDocument]
+
+
+class VerificationDocument(TypedDict):
+    """`history --verify`; `not_proven` says by replication what an unbroken chain leaves open."""
+
+    schema_version: Literal[1]
+    intact: bool
+    faults: list[FaultDocument]
+    not_proven: dict[str, str]
+
+
+class PlannedStepDocument(TypedDict):
+    name: str
+    backend: str
+    sentence: str
+
+
+class VerbDocument(TypedDict):
+    """What a verb would do now: `steps`, nothing (`unchanged`), or the guards that refuse it."""
+
+    verb: str
+    outcome: Outcome
+    steps: list[PlannedStepDocument]
+    data_loss: DataLossDocument | None
+    refusal: RefusalDocument | None
+
+
+class ExplainedEndDocument(TypedDict):
+    backend: str
+    word: str
+    sentence: str
+    flow: str
+    link: str
+    peer_management: str
+    resource: str | None
+    identity: str | None
+    trouble: ErrorDocument | None
+    vendor: dict[str, Scalar]
+
+
+class ExplanationDocument(TypedDict):
+    schema_version: Literal[1]
+    observed_at: Time
+    replication: ReplicationDocument
+    local: ExplainedEndDocument
+    peer: ExplainedEndDocument
+    verbs: list[VerbDocument]
+
+
+class RecordDocument(OperationDocument):
+    """An operation as the journal has it; `outcome` null: its end was never written down."""
+
+    verb: str
+    open: bool
+    deadline_at: Time
+    command: str
+    abandoned_by: str | None
+
+
+class OperationsDocument(TypedDict):
+    schema_version: Literal[1]
+    operations: list[RecordDocument]
+
+
+BreakerDocument = TypedDict(
+    "BreakerDocument",
+    {
+        "backend": str,
+        "class": str,
+        "state": Position,
+        "failures": int,
+        "successes": int,
+        "opened_at": Time | None,
+        "retry_at": Time | None,
+        "last_failure_at": Time | None,
+        "last_success_at": Time | None,
+        "last_error": str | None,
+    },
+)
+
+
+class BreakersDocument(TypedDict):
+    schema_version: Literal[1]
+    breakers: list[BreakerDocument]
+
+
+class SettingDocument(TypedDict):
+    key: str
+    value: str | int | float | bool | None
+    origin: str
+
+
+class ConfigurationDocument(TypedDict):
+    schema_version: Literal[1]
+    settings: list[SettingDocument]
+
+
+class PathDocument(TypedDict):
+    schema_version: Literal[1]
+    config: str
+
+
+class ValidationDocument(TypedDict):
+    """`config validate` when both files are right; when one is wrong, the action document of a failure."""
+
+    schema_version: Literal[1]
+    config: str
+    replications_file: str
+    backends: int
+    replications: int
+
+
+class AssumptionDocument(TypedDict):
+    name: str
+    values: list[str]
+    default: str
+    section: str
+    sentence: str
+
+
+class AssumptionsDocument(TypedDict):
+    schema_version: Literal[1]
+    assumptions: list[AssumptionDocument]
