@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from replctl.simulator import mirrors, operations
 from replctl.simulator.conditions import Conditions
 from replctl.simulator.legality import Body, judge
-from replctl.simulator.replication import METRO, PAUSED, Command, End, Refusal, Replication
+from replctl.simulator.replication import PAUSED, Command, End, Refusal, Replication
 
 BAD_BODY = "0xE04040030001"
 
@@ -127,7 +127,7 @@ def act(r: Replication, c: Conditions, end: End, at: float, action: str, body: B
     """Judge an action and begin it if it is legal. The command tells how it goes on."""
     command = Command(action, end.array, end.session_id, at)
     refusal = judge(r, c, end, action, body)
-    if refusal is None and body.get("discard_changes_after_failover") and end.type != METRO:
+    if refusal is None and body.get("discard_changes_after_failover"):
         refusal = Refusal(422, "SIM00000018", "discard_changes_after_failover is for NAS servers.")
     if refusal is not None:
         command.end(at, refusal)

@@ -1,5 +1,6 @@
 """The simulator as a whole: options in, two arrays and a control port on loopback out (design §11)."""
 
+import gc
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from replctl.simulator.rest import Api
 from replctl.simulator.scene import USERNAME, list_entries, password, write_files
 from replctl.simulator.server import Handler, Reply, Request, Server
 from replctl.simulator.world import World
+
+# Replications from which on the garbage collector is kept away from the world.
+LARGE_WORLD = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,9 @@ class Simulator:
         config = write_files(self.options.directory, self.options.seed, self._entries, urls, authority)
         for server in self._all_servers():
             server.start()
+        if len(self._entries) > LARGE_WORLD:
+            gc.collect()
+            gc.freeze()  # or every full collection would walk the whole world
         self._ready = {
             "ready": True,
             "config": str(config),
@@ -99,6 +106,8 @@ class Simulator:
         self._clock.stop()
         for server in self._all_servers():
             server.stop()
+        if len(self._entries) > LARGE_WORLD:
+            gc.unfreeze()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -12,13 +12,10 @@ _UNIT = 2.0**-53
 
 def chance(seed: int, *keys: int) -> float:
     """A number in [0, 1) that the seed and the keys decide."""
-    value = seed & _MASK
-    for key in keys:
-        value = (value + 0x9E3779B97F4A7C15 + key) & _MASK
-        value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
-        value ^= value >> 31
-    return (value >> 11) * _UNIT
+    # The hash of a tuple of integers is the same in every process; one more round spreads it evenly.
+    value = hash((seed, *keys)) & _MASK
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    return ((value ^ (value >> 27)) >> 11) * _UNIT
 
 
 def between(low: float, high: float, seed: int, *keys: int) -> float:

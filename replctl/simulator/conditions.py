@@ -8,6 +8,7 @@ never has to ask how the conditions were in the meantime.
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from replctl.simulator.assumptions import Assumptions
 from replctl.simulator.chance import between, chance
@@ -79,8 +80,7 @@ class ArrayState:
     skew: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """Something that the world did, for whoever wonders why."""
 
     at: float

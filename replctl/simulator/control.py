@@ -7,7 +7,6 @@ keyword arguments. What cannot be done is ControlError, one sentence.
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from replctl.simulator import operations
@@ -18,10 +17,9 @@ from replctl.simulator.faults import BadFault, Faults
 from replctl.simulator.jobs import refusal_body
 from replctl.simulator.logins import Logins
 from replctl.simulator.mirrors import settle_after_set
-from replctl.simulator.replication import ASYNCHRONOUS, OK, SOURCE, End, Replication
+from replctl.simulator.replication import ASYNCHRONOUS, DESTINATION, OK, PAUSED, SOURCE, End, Replication
 from replctl.simulator.requestlog import RequestLog
 from replctl.simulator.server import Reply, Request, Server
-from replctl.simulator.steps import enter
 from replctl.simulator.world import World
 
 LINK_STATES = {
@@ -45,6 +43,7 @@ SETTABLE = {
     "error_code": "error_code",
     "failover_test_in_progress": "testing",
 }
+TIMES = ("last_sync_timestamp", "next_sync_timestamp")
 
 
 class ControlError(ValueError):
@@ -240,7 +239,7 @@ class Control:
         """What the world did, in the order in which it was worked out; `at` is when it happened."""
         with self._clock.lock:
             self._world.settle_all(self._settled_now())
-            return [asdict(note) for note in self._conditions.notes]
+            return [note._asdict() for note in self._conditions.notes]
 
     # Sessions
 
@@ -256,6 +255,9 @@ class Control:
         unknown = [field for field in fields if field not in SETTABLE]
         if unknown:
             raise ControlError(f"{unknown[0]!r} cannot be set; there are {', '.join(SETTABLE)}")
+        for field in TIMES:
+            if not isinstance(fields.get(field), int | float | None):
+                raise ControlError(f"{field} is a number of seconds since the epoch, or null")
         with self._clock.lock:
             end, r, now = self._end(name, array)
             operations.cancel(r, end, now)
@@ -363,21 +365,19 @@ class Control:
         return next((end.array for end in ends if end.role == SOURCE), ARRAYS[0])
 
     def _put(self, r: Replication, end: End, now: float, values: dict[str, Any]) -> None:
+        before = end.role, end.state
         for name, value in values.items():
-            if name in ("state", "role", "type", "resource_state"):
-                continue
             setattr(end, name, value)
-        changes = {
-            name: values[name] for name in ("state", "role", "type", "resource_state") if name in values
-        }
-        access = end.access
-        if "role" in changes:
-            access = changes["role"] == SOURCE
-        r.base_complete = changes.get("state") != "Initializing"
-        if changes.get("state") != "Paused" and r.local_pause == end.array:
-            r.local_pause = None
-        r.publish(self._conditions, end, now)
-        enter(r, self._conditions, end, now, "set by hand", hasty=True, access=access, **changes)
+        if end.role != before[0]:
+            r.role_changes += 1
+            end.access = end.role == SOURCE
+        if end.state != before[1]:
+            r.base_complete = end.state != "Initializing"
+        if "testing" in values and end.role == DESTINATION:
+            r.test = (r.base, now) if end.testing else None
+        paused = [each.array for each in r.ends.values() if each.state == PAUSED]
+        r.local_pause = paused[0] if len(paused) == 1 else None
+        self._conditions.note(now, r.name, end.array, f"{end.role} {end.state}", "set by hand")
         end.views = [(now, end.shown_now())]
         settle_after_set(r, self._conditions, now)
         if end.state == OK and end.role == SOURCE and end.type == ASYNCHRONOUS:

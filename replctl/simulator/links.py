@@ -5,7 +5,7 @@ The world settles every session, changes the conditions, and then calls `conditi
 
 from replctl.simulator import mirrors
 from replctl.simulator.conditions import Conditions
-from replctl.simulator.operations import plan_cycle, step_down, step_up
+from replctl.simulator.operations import cancel, plan_cycle, step_down, step_up
 from replctl.simulator.replication import (
     DESTINATION,
     OK,
@@ -48,8 +48,11 @@ def conditions_changed(r: Replication, c: Conditions, now: float) -> None:
 def _is_broken(r: Replication, c: Conditions, op: Operation) -> bool:
     if op.kind == "unreachable":
         return not c.arrays[op.array].alive
+    shared = all(e.operation is op for e in r.ends.values())
     if any(not c.arrays[e.array].alive for e in r.ends.values() if e.operation is op):
         return True
+    if op.kind == "failover_dr":
+        return shared and not c.demotion_path
     if not op.needs_peer:
         return False
     return not (c.data.up if op.kind == "cycle" else c.both_links)
@@ -99,7 +102,8 @@ def _meet(r: Replication, c: Conditions, at: float, op: Operation) -> None:
     """The two sides have found each other again: who must step down does, the other mirrors its source."""
     if r.orphan is not None and c.demotion_path:
         old, r.orphan = r.orphan, None
-        if r.peer(old).role == SOURCE and old.operation is None:
+        if r.peer(old).role == SOURCE:
+            cancel(r, old, at, UNREACHABLE)
             step_down(r, c, old, at, c.assume["old_source_after_reconnect"])
     if r.unborn is not None and c.both_links:
         new, r.unborn = r.unborn, None

@@ -26,6 +26,7 @@ LOGIN = Schema(
         "is_built_in_user": Field(lambda r: False, kind="bool"),
     },
     simple=True,
+    select="*",
 )
 
 
@@ -94,6 +95,7 @@ def list_collections(world: World, site: Site, jobs: Jobs, logins: Logins) -> di
             lambda now: software,
             lambda key, now: item(key, now) if key in software else None,
         ),
+        _alerts(world, site, item),
         Collection(resources.JOB, jobs.ids, lambda key, now: item(jobs.get(key, now), now)),
     ]
     login = Collection(LOGIN, lambda now: ["login"], lambda key, now: item((login.caller, logins), now))
@@ -102,6 +104,21 @@ def list_collections(world: World, site: Site, jobs: Jobs, logins: Logins) -> di
 
 def _single(schema: Schema, key: str, get: Callable[[float], Any]) -> Collection:
     return Collection(schema, lambda now: [key], lambda asked, now: get(now) if asked == key else None)
+
+
+def _alerts(world: World, site: Site, item: Callable[[Any, float], Any]) -> Collection:
+    worked_out: tuple[float, dict[str, resources.Alert]] = (0.0, {})
+
+    def at(now: float) -> dict[str, resources.Alert]:
+        """All alerts of a moment, worked out once for all rows of an answer."""
+        nonlocal worked_out
+        if worked_out[0] != now:
+            worked_out = (now, resources.list_alerts(world, site, now))
+        return worked_out[1]
+
+    return Collection(
+        resources.ALERT, lambda now: sorted(at(now)), lambda key, now: item(at(now).get(key), now)
+    )
 
 
 def _sessions(world: World, site: Site) -> Collection:

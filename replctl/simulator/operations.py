@@ -55,8 +55,8 @@ def settle(r: Replication, c: Conditions, now: float) -> None:
     events = r.events
     if not events or events[0][0] > now:
         return
-    _skip_quiet_cycles(r, c, now)
     while events and events[0][0] <= now:
+        _skip_quiet_cycles(r, c, now)
         at, _, op, step = heappop(events)
         if not op.over:
             step(r, c, at, op)
@@ -65,8 +65,10 @@ def settle(r: Replication, c: Conditions, now: float) -> None:
 def _skip_quiet_cycles(r: Replication, c: Conditions, now: float) -> None:
     """Leave out cycles that nobody saw and that differ in nothing but their time."""
     at, number, op, step = r.events[0]
+    if step is not _cycle_due or len(r.events) > 1:
+        return
     period = cycle_period(r, c)
-    if now - at < (CYCLES_PLAYED + 1) * period or len(r.events) > 1 or step is not _cycle_due:
+    if now - at < (CYCLES_PLAYED + 1) * period:
         return
     if not c.data.up or r.slow_copies is not None or r.fail_copies or r.stick_at or r.source() is None:
         return

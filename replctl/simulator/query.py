@@ -54,12 +54,16 @@ class Relation:
 
 @dataclass(frozen=True, eq=False)
 class Schema:
-    """A resource: its fields and relations. `simple` ones ignore filters, order and pages (CP §1)."""
+    """A resource: its fields and relations. `simple` ones ignore filters, order and pages (CP §1).
+
+    `select` is what a query gets that selects nothing: the id alone, for all but the login (CP §2, §4).
+    """
 
     name: str
     fields: Mapping[str, Field]
     relations: Mapping[str, Relation] = field(default_factory=dict)
     simple: bool = False
+    select: str = "id"
     by_name: bool = False
     indexed: tuple[str, ...] = ("id",)
 
@@ -82,7 +86,7 @@ def parse(schema: Schema, version: tuple[int, ...], text: str, header: str | Non
 
     `lenient` lets unknown fields in select pass.
     """
-    select, order = "id", ""
+    select, order = schema.select, ""
     page: dict[str, str] = {}
     tests: list[Test] = []
     equals: dict[str, tuple[str, ...]] = {}

@@ -254,13 +254,10 @@ class Replication:
         self.sequence += 1
         heappush(self.events, (now + seconds, self.sequence, operation, step))
 
-    def publish(self, conditions: Conditions, end: End, at: float, hasty: bool = False) -> None:
-        """Let the array show the end's present truth, after its lag unless in haste."""
+    def publish(self, conditions: Conditions, end: End, at: float) -> None:
+        """Let the array show the end's present truth, after its lag."""
         shown = end.shown_now()
         if end.views and end.views[-1][1] == shown:
-            return
-        if hasty:
-            end.views = [(at, shown)]
             return
         self.sequence += 1
         visible_at = at + conditions.lag(end.array, self.index, self.sequence)

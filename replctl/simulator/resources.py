@@ -3,11 +3,12 @@
 A row is an object together with the array that shows it and the moment at which it is looked at.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from replctl.simulator.chance import digest
 from replctl.simulator.conditions import PEER
 from replctl.simulator.jobs import Job
 from replctl.simulator.query import Field, Relation, Schema
@@ -16,6 +17,7 @@ from replctl.simulator.site import Rule, Site
 from replctl.simulator.world import World
 
 SECONDS_REMEMBERED = 65536
+ALERT_THRESHOLD_MINUTES = 5
 
 
 class Session(NamedTuple):
@@ -290,7 +292,7 @@ RULE: Schema = Schema(
         "name": _rule_field(lambda rule: rule.name, kind="name"),
         "rpo": _rule_field(lambda rule: rule.rpo),
         "remote_system_id": _rule_field(lambda rule: rule.remote_system_id),
-        "alert_threshold": _rule_field(lambda rule: 5, kind="number"),
+        "alert_threshold": _rule_field(lambda rule: ALERT_THRESHOLD_MINUTES, kind="number"),
         "is_replica": _rule_field(lambda rule: rule.is_replica, kind="bool"),
         "is_read_only": _rule_field(lambda rule: rule.is_replica, since=(3,), kind="bool"),
         "managed_by": _rule_field(lambda rule: "Replication" if rule.is_replica else "User", since=(3,)),
@@ -411,6 +413,63 @@ SECURITY: Schema = Schema(
         "is_cac_enabled": Field(lambda r: False, kind="bool"),
     },
     simple=True,
+)
+
+
+# Alerts
+
+
+class Alert(NamedTuple):
+    """Something that an array complains about: a session end, and since when in that array's clock."""
+
+    end: End
+    what: str
+    since: float
+
+
+def list_alerts(world: World, site: Site, now: float) -> dict[str, Alert]:
+    """What an array complains about now: sessions that it paused, copies older than the rule allows (CP §11)."""
+    found = {}
+    skew = world.conditions.arrays[site.name].skew
+    for end in site.sessions:
+        row = session_row(world, end, now)
+        for what, since in _complaints(row, skew):
+            found[digest(world.conditions.seed, end.session_id, what, since)] = Alert(end, what, since)
+    return found
+
+
+def _complaints(row: Session, skew: float) -> Iterator[tuple[str, float]]:
+    shown = row.shown
+    last = shown.last_sync_at
+    if shown.state == "System_Paused":
+        yield "Replication paused by the system.", last or row.world.conditions.start_at
+    if shown.role == DESTINATION or last is None or shown.last_sync_ms is None:
+        return
+    overdue = last - shown.last_sync_ms / 1000 + ALERT_THRESHOLD_MINUTES * 60
+    if shown.type == "Asynchronous" and overdue < row.now + skew:
+        yield "The replication session does not meet its RPO.", overdue
+
+
+def _alert_field(get: Callable[[Alert], Any], **more: Any) -> Field:
+    return Field(lambda r: get(r.it), **more)
+
+
+ALERT: Schema = Schema(
+    "alert",
+    {
+        "id": Field(lambda r: digest(r.world.conditions.seed, r.it.end.session_id, r.it.what, r.it.since)),
+        "event_code": _alert_field(lambda alert: "SIM00000040"),
+        "severity": _alert_field(lambda alert: "Major"),
+        "resource_type": _alert_field(lambda alert: "replication_session"),
+        "resource_id": _alert_field(lambda alert: alert.end.session_id),
+        "resource_name": _alert_field(lambda alert: alert.end.resource.name, kind="name"),
+        "description_l10n": _alert_field(lambda alert: alert.what),
+        "state": _alert_field(lambda alert: "ACTIVE"),
+        "is_acknowledged": _alert_field(lambda alert: False, kind="bool"),
+        "generated_timestamp": _alert_field(lambda alert: stamp(alert.since), kind="time"),
+        "raised_timestamp": _alert_field(lambda alert: stamp(alert.since), kind="time"),
+        "cleared_timestamp": _alert_field(lambda alert: None, kind="time"),
+    },
 )
 
 

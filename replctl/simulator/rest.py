@@ -71,6 +71,9 @@ class Api:
             logged = log.add(
                 self.array, now, request.method, request.path, request.query, correlation_id, request.body
             )
+            state = self._conditions.arrays[self.array]
+            if not state.alive or state.isolated:
+                return Reply(then="silence")  # it fell while the request was on its way
             fault = self._faults.pick(self.array, request)
         if fault is None:
             reply = self._perform(request, logged, is_serving, True)

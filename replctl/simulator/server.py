@@ -84,7 +84,7 @@ class Server:
         self._handler = handler
         self._tls = tls
         self._lock = threading.Lock()
-        self._connections: dict[socket.socket, threading.Thread] = {}
+        self._connections: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
         self._awake, self._wake = socket.socketpair()
         self.mode = "serve"
@@ -107,6 +107,8 @@ class Server:
     def stop(self) -> None:
         """Close everything and wait for the threads."""
         with self._lock:
+            if self._stopping:
+                return
             self._stopping = True
             self._turned.notify_all()
         self._wake.send(b"x")
@@ -199,7 +201,9 @@ class Server:
             if self._tls is not None:
                 sock = self._tls.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
             with self._lock:
-                self._connections[sock] = threading.current_thread()
+                if self._stopping:
+                    return
+                self._connections.add(sock)
             if isinstance(sock, ssl.SSLSocket):
                 sock.do_handshake()
             sock.settimeout(IDLE_SECONDS)
@@ -208,7 +212,7 @@ class Server:
             pass  # a client that goes away is not news
         finally:
             with self._lock:
-                self._connections.pop(sock, None)
+                self._connections.discard(sock)
                 self._threads.discard(threading.current_thread())
             sock.close()
 

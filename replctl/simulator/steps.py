@@ -43,8 +43,6 @@ def enter(
     end: End,
     at: float,
     why: str,
-    *,
-    hasty: bool = False,
     **changes: Unpack[Changes],
 ) -> None:
     """Change an end, write the change down, and let its array show it after its lag."""
@@ -56,8 +54,9 @@ def enter(
         c.note(at, r.name, end.array, f"{role} -> {end.role}", why)
     if state != end.state:
         c.note(at, r.name, end.array, f"{state} -> {end.state}", why)
-    r.settle_writers(c, at)
-    r.publish(c, end, at, hasty)
+    if "access" in changes:
+        r.settle_writers(c, at)
+    r.publish(c, end, at)
 
 
 def begin(

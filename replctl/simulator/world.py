@@ -152,9 +152,11 @@ class World:
         contents = {array: r.content(array, now) for array in ARRAYS}
         lost = lacking(written, unite(contents[array] for array in self._in_use(r)))
         missing = {array: lacking(written, contents[array]) for array in ARRAYS}
+        sources = [end.array for end in r.ends.values() if end.role in (SOURCE, PREFERRED)]
         return {
             "name": r.name,
-            "source": [end.array for end in r.ends.values() if end.role in (SOURCE, PREFERRED)],
+            "source": sources[0] if len(sources) == 1 else None,
+            "sources": sources,
             "role": {array: r.ends[array].role for array in ARRAYS},
             "state": {array: r.ends[array].state for array in ARRAYS},
             "writable": {array: self.is_writable(r.ends[array]) for array in ARRAYS},
@@ -251,5 +253,5 @@ class World:
         past.snapshot = r.copies[source.array].content(started_at)
         stamp_sync(r, c, min(started_at + seconds, c.start_at), past)
         for end in r.ends.values():
-            r.publish(c, end, c.start_at, hasty=True)
+            r.publish(c, end, c.start_at)
         operations.plan_cycle(r, c, source, c.start_at, started_at + period)
