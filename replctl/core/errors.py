@@ -13,8 +13,11 @@
         BreakerOpen           we did not even ask; known until when
       BackendUnwell           it did not answer well: time-out, 5xx,    exit 11
                               a body that is not its API
+      Busy                    it is well and asks for patience          exit 11
       Rejected                the backend answered no                   exit 1
+      Unsupported             we, or this backend, do not do that       exit 6
       OutcomeUnknown          a change left and its answer is lost      exit 9
+      Interrupted             Ctrl-C or SIGTERM                         exit 130
 
 Each knows whether asking again helps (`retryable`), whether it says that the backend is unwell (`unwell`, for
 the breaker) and whether a change may have reached the backend (`maybe_happened`). Messages are made by us:
