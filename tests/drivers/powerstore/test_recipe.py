@@ -49,7 +49,7 @@ FAILOVER_AND_REPROTECT = ["failover@peer", "reprotect@local"]
         ("S Reprotecting", "D Reprotecting", ["wait reprotect"]),
         ("S OK", "D Reprotecting", ["wait reprotect"]),
         ("S OK", "D OK", []),
-        ("S Synchronizing", "D OK", []),
+        ("S Synchronizing", "D OK", ["wait reprotect"]),
     ],
 )
 def test_switch_gives_the_tail_from_wherever_it_stands(west: str, east: str, steps: list[str]) -> None:
