@@ -1,4 +1,7 @@
-"""A process of its own for the store's tests: `hold DIR` until killed, or `append DIR NAME ROUNDS`."""
+"""A process of its own for the store's tests.
+
+`hold DIR` until killed, `fork DIR` to hold with a forked child that lives on, `append DIR NAME ROUNDS`.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,15 @@ def hold(store: SqliteStore) -> None:
         sys.stdin.read()
 
 
+def hold_and_fork(store: SqliteStore) -> None:
+    """Prints the child's number; the child does nothing, and ends when its input does."""
+    with store.lock(LEDGER, HOLDER):
+        child = os.fork()
+        if child:
+            print(child, flush=True)
+        sys.stdin.read()
+
+
 def append(store: SqliteStore, clock: Clock, name: str, rounds: int) -> None:
     """One entry a round; whoever loses the lock asks again at once."""
     done = 0
@@ -44,6 +56,8 @@ if __name__ == "__main__":
     opened = SqliteStore(Path(sys.argv[2]), clock=CLOCK)
     if sys.argv[1] == "hold":
         hold(opened)
+    elif sys.argv[1] == "fork":
+        hold_and_fork(opened)
     else:
         append(opened, CLOCK, sys.argv[3], int(sys.argv[4]))
     opened.close()

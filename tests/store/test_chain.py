@@ -101,6 +101,16 @@ class TestFaults:
         full.record(transition(99))
         assert places(full) == [11]
 
+    @pytest.mark.parametrize("damage", ["DELETE FROM chains", "UPDATE chains SET sequence = 3, hash = 'x'"])
+    def test_writing_goes_on_whatever_was_done_to_the_head(
+        self, full: SqliteStore, state_dir: Path, damage: str
+    ) -> None:
+        with meddling(state_dir) as database:
+            database.execute(damage)
+        assert places(full) == [LENGTH]
+        full.record(transition(99))
+        assert full.transitions(LEDGER)[-1].sequence == LENGTH + 1
+
     def test_a_tail_cut_after_the_last_anchor_is_what_cannot_be_proven(
         self, full: SqliteStore, state_dir: Path
     ) -> None:
@@ -189,7 +199,7 @@ class TestRetention:
     """Old entries go from the front, on the record, and the rest still verifies."""
 
     def test_what_is_older_than_it_is_kept_goes(  # R18
-        self, again: Callable[..., SqliteStore], clock: FakeClock
+        self, again: Callable[..., SqliteStore], clock: FakeClock, state_dir: Path
     ) -> None:
         store = again(history_keep_seconds=400 * DAY_SECONDS)
         for day in range(450):
@@ -202,6 +212,7 @@ class TestRetention:
         assert shown[-1] == "user_requested 450"
         assert store.verify() == []
         assert "were removed" in store.unproven(LEDGER)
+        assert anchors.read(state_dir)[0] != []  # that something went is written down outside too
 
     def test_it_happens_at_most_once_a_day(self, again: Callable[..., SqliteStore], clock: FakeClock) -> None:
         store = again(history_keep_seconds=DAY_SECONDS)
@@ -234,6 +245,8 @@ class TestRetention:
         clock.advance(2 * DAY_SECONDS)
         store.begin(operation("new"))
         assert [each.operation_id for each in store.operations()] == ["new", "open"]
+        steps = store._database.rows("SELECT DISTINCT operation_id FROM steps ORDER BY 1")
+        assert steps == [("new",), ("open",)]
 
 
 def rewrite(database: sqlite3.Connection, first: int, last: int) -> None:

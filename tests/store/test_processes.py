@@ -107,11 +107,30 @@ def test_a_forked_child_holds_nothing_and_breaks_nothing(store: SqliteStore) -> 
     assert len(store.transitions()) == 2
 
 
-def test_a_lock_does_not_outlive_its_process_in_a_child_of_it(store: SqliteStore) -> None:
+def test_a_forked_child_begins_with_nothing_open(store: SqliteStore) -> None:
+    store.record(transition())
+    assert store.transitions()
+    database = store._database
+    assert in_fork(lambda: b"%r %r" % (database._reader, database._writer)) == b"None None"
+    assert len(store.transitions()) == 1
+
+
+def test_a_program_that_we_started_keeps_no_lock(store: SqliteStore) -> None:
     with store.lock(LEDGER, HOLDER):
         sleeper = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
     assert store.holder(LEDGER) is None
     sleeper.communicate()
+
+
+def test_a_forked_child_keeps_no_lock_of_a_killed_parent(store: SqliteStore, state_dir: Path) -> None:
+    with start("fork", state_dir) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert store.holder(LEDGER) == HOLDER
+        parent.kill()
+        parent.wait()
+        os.kill(child, 0)  # it lives on
+        assert store.holder(LEDGER) is None
 
 
 def in_fork(work: Callable[[], bytes]) -> bytes:

@@ -232,6 +232,16 @@ class TestHowFilesAreMade:
         with pytest.raises(StoreRefused, match="symbolic link"), store.lock(LEDGER, HOLDER):
             pass
 
+    def test_a_linked_lock_is_refused(self, store: SqliteStore, state_dir: Path) -> None:
+        with store.lock(LEDGER, HOLDER):
+            (lock,) = (state_dir / "locks").iterdir()
+        lock.rename(state_dir.parent / "elsewhere")
+        lock.symlink_to(state_dir.parent / "elsewhere")
+        with pytest.raises(StoreRefused, match="symbolic link"), store.lock(LEDGER, HOLDER):
+            pass
+        with pytest.raises(StoreRefused, match="symbolic link"):
+            store.holder(LEDGER)
+
     def test_a_linked_directory_is_a_way_to_move_it(self, store: SqliteStore, state_dir: Path) -> None:
         (state_dir.parent / "disk").mkdir()
         state_dir.symlink_to(state_dir.parent / "disk")
@@ -334,6 +344,25 @@ class TestFullDisk:
             assert store.operations() == begun
             store.begin(operation("op-2"))
             assert store.operations() == [operation("op-2"), *begun]
+
+
+class TestOnDisk:
+    """That nothing is lost with the power is SQLite's word for these settings, and ours for the anchors."""
+
+    def test_every_write_is_synced(self, store: SqliteStore) -> None:
+        with store._database.transaction() as connection:
+            assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+    def test_the_anchors_are_synced(
+        self, store: SqliteStore, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.begin(operation())
+        store.record(transition())
+        synced: list[str] = []
+        monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}")))
+        store.finish("op-1", Outcome.SUCCEEDED, NOW)
+        assert synced == [str(state_dir / "anchors"), str(state_dir)]
 
 
 class TestBusyStore:
@@ -491,6 +520,15 @@ class TestTheStoreGoesAwayUnderUs:
         store.set_survivor(LEDGER, "west")
         assert store.survivor(LEDGER) == "west"
         assert store.operations() == []
+
+    def test_a_database_that_was_put_back_from_elsewhere(self, store: SqliteStore, state_dir: Path) -> None:
+        with store.lock(LEDGER, HOLDER):
+            store.begin(operation())
+            copy = state_dir / "copy"
+            shutil.copy(state_dir / "replctl.db", copy)
+            assert store.still_stands("op-1")
+            copy.rename(state_dir / "replctl.db")
+            assert not store.still_stands("op-1")
 
     def test_a_lock_file_that_was_replaced_no_longer_protects(
         self, store: SqliteStore, state_dir: Path
