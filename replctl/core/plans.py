@@ -25,12 +25,20 @@ class Course(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EndGoal:
-    """What one end must be observed to be: any of the states, and any of the flows if some are named."""
+    """What one end must be observed to be: any of the states, and of the flows and vendor words if some are named.
+
+    Words are for recipes alone: only a driver knows what its vendor's mean.
+    """
 
     states: frozenset[State]
     flows: frozenset[Flow] = frozenset()
+    words: frozenset[str] = frozenset()
 
     def met_by(self, seen: Observation) -> bool:
+        return self.nearly_met_by(seen) and (not self.words or seen.word in self.words)
+
+    def nearly_met_by(self, seen: Observation) -> bool:
+        """Met but for the vendor's word: on its way there, and nothing stands against it."""
         if seen.trouble is not None or seen.state is None:
             return False
         return seen.state in self.states and (not self.flows or seen.flow in self.flows)
@@ -47,14 +55,19 @@ class Goal:
         return self.local if side is Side.LOCAL else self.peer
 
     def met_by(self, pair: Pair) -> bool:
-        return all(
-            goal is None or goal.met_by(pair.end(side))
-            for side, goal in ((Side.LOCAL, self.local), (Side.PEER, self.peer))
-        )
+        return all(goal.met_by(pair.end(side)) for side, goal in self._named)
+
+    def nearly_met_by(self, pair: Pair) -> bool:
+        return all(goal.nearly_met_by(pair.end(side)) for side, goal in self._named)
+
+    @property
+    def _named(self) -> tuple[tuple[Side, EndGoal], ...]:
+        both = ((Side.LOCAL, self.local), (Side.PEER, self.peer))
+        return tuple((side, goal) for side, goal in both if goal is not None)
 
     @property
     def sides(self) -> tuple[Side, ...]:
-        return tuple(side for side in Side if self.of(side) is not None)
+        return tuple(side for side, _ in self._named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -437,7 +437,7 @@ class _StepRun:
 
     def _stranded(self, pair: Pair) -> Ending | None:
         """It ended somewhere else: neither where it began nor where it should."""
-        if not self._all_read(pair):
+        if not self._all_read(pair) or self.step.goal.nearly_met_by(pair):
             return None
         self._record(pair)
         self.carrier.changed = True

@@ -60,10 +60,10 @@ class Tracker:
         if origin is target:
             return
         path = way(origin, target) if may_be_ours else ()
-        for middle, following in zip((origin, *path[:-1]), path, strict=True):
-            self._write(backend, middle, following, OURS)
         if not path:
             self._write(backend, origin, target, FOREIGN)
+        for following in path:
+            self._write(backend, self._known[backend], following, OURS)
 
     def _write(self, backend: str, origin: State, target: State, reason: str) -> None:
         self._known[backend] = target

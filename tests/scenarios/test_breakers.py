@@ -7,7 +7,7 @@ from worlds import LEDGER, World
 
 def positions(world: World, backend: str = "east") -> set[str]:
     listed = world.run("breaker", "list", "-o", "json").json["breakers"]
-    return {each["position"] for each in listed if each["backend"] == backend and each["class"] == "read"}
+    return {each["state"] for each in listed if each["backend"] == backend and each["class"] == "read"}
 
 
 def open_it(world: World) -> None:

@@ -68,7 +68,7 @@ def test_hang_past_the_time_out_while_the_work_goes_on_is_in_progress(world: Wor
     ran = world.act("promote", LEDGER, "--timeout", "2m", environ=QUICK)
     assert ran.code == 8, ran.err
     assert ran.operation["outcome"] == "in_progress"
-    assert f"replctl op wait {ran.operation['operation_id']}" in ran.err
+    assert ran.operation["error"]["remedy"] == f"replctl op wait {ran.operation['operation_id']}"
 
 
 def test_hang_past_the_time_out_and_then_darkness_is_unknown(world: World) -> None:
@@ -90,6 +90,7 @@ def test_peer_dark_after_the_send_of_a_planned_promotion_is_never_success(world:
     assert ran.code in (8, 9), ran.out
     assert ran.operation["outcome"] in ("in_progress", "unknown")
     world.control.clear_faults()
+    world.control.advance(61)  # the breaker's recovery
     again = world.act("promote", LEDGER)
     assert again.code == 0, again.err
     assert sent(world, "failover").count(True) == 1
@@ -117,4 +118,3 @@ def test_a_session_that_expires_on_the_way_costs_one_login(world: World, reply: 
     world.control.fault("east", "status", path=FAILOVER, status=int(reply), effect="before")
     assert world.act("promote", LEDGER).code == 0
     assert world.control.logins("east") - before == 2  # its own, and the one after the expiry
-    assert world.control.sessions_open("east") == 0

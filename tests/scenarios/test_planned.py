@@ -53,6 +53,7 @@ def test_demote_gives_the_source_back(world: World) -> None:
     assert truth["role"] == {"west": "Destination", "east": "Source"}
     assert truth["lost_writes"] == 0
     assert world.act("demote", LEDGER).operation["outcome"] == "unchanged"
+    assert [world.control.sessions_open(array) for array in ("east", "west")] == [0, 0]  # logged out each time
 
 
 @pytest.mark.parametrize(("to", "roles"), [("west", "Source"), ("east", "Destination")])
@@ -74,7 +75,7 @@ def test_failover_to_a_stranger_is_a_usage_error(world: World) -> None:  # R79
 def test_history_shows_every_move_of_both_ends(world: World) -> None:  # R19
     ran = world.act("promote", LEDGER, "--reason", "drill")
     history = world.run("history", LEDGER, "-o", "json").json["transitions"]
-    moves = [(each["backend"], each["from"], each["to"]) for each in history]
+    moves = [(each["backend"], each["from_state"], each["to_state"]) for each in history]
     assert [move for move in moves if move[0] == "west"] == [
         ("west", "replica", "promoting"),
         ("west", "promoting", "source"),
@@ -82,7 +83,7 @@ def test_history_shows_every_move_of_both_ends(world: World) -> None:  # R19
     assert ("east", "source", "demoting") in moves
     assert ("east", "demoting", "replica") in moves
     assert {each["reason"] for each in history} == {"user_requested"}
-    assert {each["correlation_id"] for each in history} == {ran.operation["correlation_id"]}
+    assert {each["request_id"] for each in history} == {ran.operation["correlation_id"]}
 
 
 def test_one_correlation_id_everywhere(world: World) -> None:  # R68, R69
@@ -111,7 +112,7 @@ def test_a_change_made_in_the_array_s_gui_is_external(world: World) -> None:
     assert world.act("promote", LEDGER).code == 0
     history = world.run("history", LEDGER, "-o", "json").json["transitions"]
     assert ("west", "source", "replica", "external") in [
-        (each["backend"], each["from"], each["to"], each["reason"]) for each in history
+        (each["backend"], each["from_state"], each["to_state"], each["reason"]) for each in history
     ]
 
 
@@ -137,12 +138,12 @@ def test_op_resume_finishes_and_op_wait_tells(world: World) -> None:
     started = world.act("promote", LEDGER, "--no-wait")
     identity = started.operation["operation_id"]
     world.control.advance(60)
-    waited = world.act("op", "wait", identity)
+    waited = world.run("op", "wait", identity, "-o", "json")
     assert waited.code == 8, waited.err
-    assert f"replctl op resume {identity}" in waited.err
+    assert waited.operation["error"]["remedy"] == f"replctl op resume {identity}"
     resumed = world.act("op", "resume", identity)
     assert resumed.code == 0, resumed.err
-    assert world.act("op", "wait", identity).code == 0
+    assert world.run("op", "wait", identity, "-o", "json").code == 0
     assert world.effective() == [("east", "failover"), ("west", "reprotect")]
 
 

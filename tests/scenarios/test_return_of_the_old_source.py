@@ -17,6 +17,7 @@ def taken_over(world: World, **more: Path) -> None:
 def come_back(world: World) -> None:
     """The old source is up again and has not heard of the failover yet."""
     world.control.revive("east")
+    assert world.run("breaker", "reset", "east").code == 0
 
 
 def health(world: World) -> str:

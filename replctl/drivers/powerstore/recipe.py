@@ -17,11 +17,12 @@ UNPLANNED_SECONDS = 5 * 60.0
 PATIENT_SECONDS = 30 * 60.0  # planned failover and reprotect copy data; they go on while progress moves
 
 _ANYTHING = Goal()
+_IN_ORDER = "OK"
 _TAKING_OVER = "Failing_Over_For_DR"  # the role may flip while this goes on
 
 
-def _end(*states: State, flows: frozenset[Flow] = frozenset()) -> EndGoal:
-    return EndGoal(frozenset(states), flows)
+def _end(*states: State, flows: frozenset[Flow] = frozenset(), words: tuple[str, ...] = ()) -> EndGoal:
+    return EndGoal(frozenset(states), flows, frozenset(words))
 
 
 _RUNNING = frozenset({Flow.RUNNING})
@@ -50,8 +51,11 @@ class _Scene:
 
     @property
     def done(self) -> Goal:
-        """Where every planned course ends: `new` is the source and `old` its replica, and copies arrive."""
-        return self.goal(new=_end(State.SOURCE, flows=_RUNNING), old=_end(State.REPLICA, flows=_RUNNING))
+        """Where every planned course ends: the roles are right and both read OK, so the first copy has arrived."""
+        return self.goal(
+            new=_end(State.SOURCE, flows=_RUNNING, words=(_IN_ORDER,)),
+            old=_end(State.REPLICA, flows=_RUNNING, words=(_IN_ORDER,)),
+        )
 
 
 class PowerStoreRecipe:
