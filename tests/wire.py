@@ -91,7 +91,7 @@ def just_close(peer: Peer) -> None:
 class Server:
     """Answers each request with what `handler` makes of it, on `https://localhost:<port>`."""
 
-    def __init__(self, context: ssl.SSLContext | None, handler: Handler) -> None:
+    def __init__(self, context: ssl.SSLContext, handler: Handler, port: int = 0) -> None:
         self.handler = handler
         self.requests: list[Seen] = []
         self.connections = 0
@@ -100,7 +100,7 @@ class Server:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         self._start(self._accept)
 
@@ -149,10 +149,9 @@ class Server:
                 self._open.add(plain)
             plain.settimeout(20)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._context is not None:
-                stream = self._context.wrap_socket(plain, server_side=True)
-                with self._lock:
-                    self._open.add(stream)
+            stream = self._context.wrap_socket(plain, server_side=True)
+            with self._lock:
+                self._open.add(stream)
             while not self._ending.is_set and (seen := self._read(stream, number)):
                 self._answer(Peer(stream, self._ending), seen)
         except OSError:

@@ -114,11 +114,20 @@ def resolve(host: str, port: int, seconds: float) -> list[str]:
     answers: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
     threading.Thread(target=_look_up, args=(host, port, answers), daemon=True, name="resolver").start()
     try:
+        return _first(answers, seconds)
+    except OSError as error:
+        # raised in here, so that it is the context too: httpcore's pool drops the cause of what passes through it
+        raise httpcore.ConnectError(str(error)) from error
+
+
+def _first(answers: queue.SimpleQueue[list[str] | OSError], seconds: float) -> list[str]:
+    try:
         answer = answers.get(timeout=seconds)
     except queue.Empty:
-        answer = socket.gaierror(socket.EAI_AGAIN, f"the resolver did not answer within {seconds:.1f} s")
+        text = f"the resolver did not answer within {seconds:.1f} s"
+        raise socket.gaierror(socket.EAI_AGAIN, text) from None
     if isinstance(answer, OSError):
-        raise httpcore.ConnectError(str(answer)) from answer
+        raise answer
     return answer
 
 
