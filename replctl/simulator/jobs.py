@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from replctl.simulator.replication import Command, Refusal
+from replctl.simulator.replication import Command, End, Refusal
 
 QUEUED_SECONDS = 0.5
 JOBS_KEPT = 10_000
@@ -28,6 +28,7 @@ class Job:
 
     id: str
     command: Command
+    end: End
     user: str
     resource_type: str = "replication_session"
 

@@ -75,6 +75,12 @@ def list_collections(world: World, site: Site, jobs: Jobs, logins: Logins) -> di
     def item(it: Any, now: float) -> Item | None:
         return None if it is None else Item(it, site, world, now)
 
+    def find_job(key: str, now: float) -> Item | None:
+        job = jobs.get(key, now)
+        if job is not None:
+            world.settle(world.owner(job.end), now)
+        return item(jobs.get(key, now), now)
+
     rules = {rule.id: rule for rule in site.rules}
     policies = {rule.policy_id: rule for rule in site.rules}
     software = ["software-A1", "software-cluster"]
@@ -96,7 +102,7 @@ def list_collections(world: World, site: Site, jobs: Jobs, logins: Logins) -> di
             lambda key, now: item(key, now) if key in software else None,
         ),
         _alerts(world, site, item),
-        Collection(resources.JOB, jobs.ids, lambda key, now: item(jobs.get(key, now), now)),
+        Collection(resources.JOB, jobs.ids, find_job),
     ]
     login = Collection(LOGIN, lambda now: ["login"], lambda key, now: item((login.caller, logins), now))
     return {collection.schema.name: collection for collection in [*made, login]}
@@ -107,18 +113,20 @@ def _single(schema: Schema, key: str, get: Callable[[float], Any]) -> Collection
 
 
 def _alerts(world: World, site: Site, item: Callable[[Any, float], Any]) -> Collection:
-    worked_out: tuple[float, dict[str, resources.Alert]] = (0.0, {})
+    found: dict[str, resources.Alert] = {}
 
-    def at(now: float) -> dict[str, resources.Alert]:
-        """All alerts of a moment, worked out once for all rows of an answer."""
-        nonlocal worked_out
-        if worked_out[0] != now:
-            worked_out = (now, resources.list_alerts(world, site, now))
-        return worked_out[1]
+    def ids(now: float) -> list[str]:
+        """Works them all out, once for all rows of an answer."""
+        nonlocal found
+        found = resources.list_alerts(world, site, now)
+        return sorted(found)
 
-    return Collection(
-        resources.ALERT, lambda now: sorted(at(now)), lambda key, now: item(at(now).get(key), now)
-    )
+    def find(key: str, now: float) -> Any:
+        if key not in found:
+            ids(now)
+        return item(found.get(key), now)
+
+    return Collection(resources.ALERT, ids, find)
 
 
 def _sessions(world: World, site: Site) -> Collection:

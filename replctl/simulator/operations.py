@@ -104,7 +104,8 @@ def _cycle_due(r: Replication, c: Conditions, at: float, timer: Operation) -> No
 
 def begin_cycle(r: Replication, c: Conditions, end: End, at: float, command: Command | None) -> None:
     """Copy from this end to its peer what changed; the data are those of now."""
-    if not c.data.up or r.peer(end).role != DESTINATION:
+    peer = r.peer(end)
+    if not c.data.up or peer.role != DESTINATION or peer.state == PAUSED:
         op = begin(r, c, end, at, "cycle", SYNCHRONIZING, command, both=False)
         r.due(op, at, c.unreachable_delay(), _cycle_without_peer)
         return

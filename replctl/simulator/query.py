@@ -100,14 +100,14 @@ def parse(schema: Schema, version: tuple[int, ...], text: str, header: str | Non
         elif not schema.simple:
             tests.append(_read_filter(schema, version, key, value))
             _remember_equality(schema, key, value, equals)
-    offset, limit = _read_page(page, header)
+    offset, limit = (0, LARGEST_PAGE) if schema.simple else _read_page(page, header)
     return Query(
         build=_read_select(schema, version, select, lenient),
         tests=tuple(tests),
         equals=equals,
         order=() if schema.simple else _read_order(schema, version, order),
-        offset=0 if schema.simple else offset,
-        limit=LARGEST_PAGE if schema.simple else limit,
+        offset=offset,
+        limit=limit,
     )
 
 

@@ -253,6 +253,7 @@ class Api:
         job = Job(
             identifier(self._conditions.seed, self.array, "job", self._jobs_made),
             command,
+            end,
             self.logins.username,
         )
         self.jobs.add(job)

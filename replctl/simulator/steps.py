@@ -7,6 +7,7 @@ from replctl.simulator.conditions import Conditions
 from replctl.simulator.replication import (
     ASYNCHRONOUS,
     DESTINATION,
+    PAUSED,
     SYSTEM_PAUSED,
     Command,
     End,
@@ -132,7 +133,7 @@ def give_up(
     enter(r, c, end, at, refusal.text, state=SYSTEM_PAUSED, error_code=error)
     peer = r.peer(end)
     heard = c.data.up or c.assume["destination_on_link_loss"] == SYSTEM_PAUSED
-    if heard and peer.role == DESTINATION and peer.operation is None:
+    if heard and peer.role == DESTINATION and peer.state != PAUSED and peer.operation is None:
         enter(r, c, peer, at, refusal.text, state=SYSTEM_PAUSED, error_code=error)
 
 
