@@ -16,7 +16,7 @@ from replctl.core.model import Bound, BoundKind
 
 SECONDS_PER_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST_SECONDS = 36500 * 86400.0  # a century: beyond it, sums with the epoch leave the calendar
-DURATION_PATTERN = r"^[0-9]{1,12}(ms|s|m|h|d)$"
+DURATION_PATTERN = r"^[0-9]{1,13}(ms|s|m|h|d)$"
 DURATION_ALLOWED = "a whole number and one unit of ms, s, m, h, d, such as 250ms, 30s, 15m, 2h, 1d"
 TIME_ALLOWED = "a time with its offset, such as 2031-02-03T02:13:07Z"
 BOUND_ALLOWED = f"{TIME_ALLOWED}; or a duration, such as 15m; or unknown"

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from replctl.core.errors import Finding
 from replctl.settings.config import Config, Tls
 from replctl.settings.files import File
-from replctl.settings.mistakes import suggest
 from replctl.settings.origin import HIDDEN_KEY, Layers, Notice, OriginKind, Path
 from replctl.settings.secrets import OWN_PREFIX, SOURCES
 
@@ -83,7 +83,9 @@ def _shared_addresses(model: Config, layers: Layers) -> Iterator[Notice]:
 
 def _unknown_variables(layers: Layers, environ: Mapping[str, str], named: frozenset[str]) -> Iterator[Notice]:
     used = {origin.name for origin in layers.origins.values() if origin.kind is OriginKind.ENVIRONMENT}
-    known = [OWN_PREFIX + (field.alias or name).upper() for name, field in Config.model_fields.items()]
+    known = [(field.alias or name).upper() for name, field in Config.model_fields.items()]
     for name in sorted(environ.keys() - used - named - OTHER_VARIABLES):
         if name.startswith(OWN_PREFIX) and environ[name] and not _SERVICE_VARIABLE.fullmatch(name):
-            yield Notice(f"environment {name}", f"sets nothing; {suggest(name, known)}".rstrip("; "))
+            near = get_close_matches(name.removeprefix(OWN_PREFIX), known, n=1)
+            hint = f'; did you mean "{OWN_PREFIX}{near[0]}"?' if near else ""
+            yield Notice(f"environment {name}", f"sets nothing{hint}")

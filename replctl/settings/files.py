@@ -36,11 +36,14 @@ def slurp(path: Path, limit_bytes: int) -> tuple[bytes, int]:
     """Content and mode of a regular file; raises Unreadable. Never waits, as for the other end of a pipe."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
+        try:
+            mode = os.fstat(handle).st_mode
             if not stat.S_ISREG(mode):
                 raise Unreadable("not a regular file")
-            content = stream.read(limit_bytes + 1)
+            with os.fdopen(handle, "rb", closefd=False) as stream:
+                content = stream.read(limit_bytes + 1)
+        finally:
+            os.close(handle)
     except (OSError, ValueError) as error:
         raise Unreadable(getattr(error, "strerror", None) or "no such path") from None
     if len(content) > limit_bytes:

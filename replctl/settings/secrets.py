@@ -98,6 +98,11 @@ class SecretReference(Model):
             return f"<from credential {self.credential}>"
         return f"<from file {self.file}>"
 
+    def __repr__(self) -> str:
+        return self.described
+
+    __str__ = __repr__
+
 
 def _inline(value: Any) -> Secret:
     if not isinstance(value, str) or not value:
