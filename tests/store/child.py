@@ -31,11 +31,10 @@ def hold(store: SqliteStore) -> None:
 
 
 def hold_and_fork(store: SqliteStore) -> None:
-    """Prints the child's number; the child does nothing, and ends when its input does."""
+    """The child says its number; it does nothing, and ends when its input does."""
     with store.lock(LEDGER, HOLDER):
-        child = os.fork()
-        if child:
-            print(child, flush=True)
+        if os.fork() == 0:
+            print(os.getpid(), flush=True)
         sys.stdin.read()
 
 
