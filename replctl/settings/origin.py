@@ -90,9 +90,9 @@ class Layers:
             self._set(setting)
 
     def origin(self, path: Path) -> Origin:
-        """Who set the value at the path, or the nearest table around it."""
+        """Who set the value at the path or a part of it, or the nearest table around it."""
         for length in range(len(path), -1, -1):
-            if found := self.origins.get(path[:length]):
+            if (found := self.set_by(path[:length])) is not DEFAULT:
                 return found
         return DEFAULT
 
