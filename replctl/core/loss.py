@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from replctl.core.model import Bound, BoundKind, Link, Observation
 from replctl.core.plans import DataLoss
 
+PASTE_SLACK_SECONDS = 1.0
+
 
 def state_loss(seen: Observation, now: float, last_contact: float | None) -> DataLoss:
     """The statement for promoting the end that was seen.
@@ -49,8 +51,11 @@ def accepts(bound: Bound, loss: DataLoss) -> bool:
 
 
 def paste_form(loss: DataLoss) -> str:
-    """The flag that accepts this statement, ready to type: the time form, rounded towards the past."""
+    """The flag that accepts this statement, ready to type: the time form, rounded towards the past.
+
+    The slack is for the next look, whose clock measurement differs by a round trip.
+    """
     if loss.point is None:
         return "--accept-data-loss=unknown"
-    moment = datetime.fromtimestamp(math.floor(loss.point), UTC)
+    moment = datetime.fromtimestamp(math.floor(loss.point - PASTE_SLACK_SECONDS), UTC)
     return f"--accept-data-loss={moment:%Y-%m-%dT%H:%M:%SZ}"

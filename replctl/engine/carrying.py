@@ -141,6 +141,7 @@ class _StepRun:
         self.refused: ReplctlError | None = None
         self.receipt = Receipt(kept.receipt) if kept.receipt else None
         self.job_ended = False
+        self.under_way = False  # the change was seen going on, before any refusal
         self.began = self.desk.clock.monotonic()
         self.moved_at = self.began
         self.steady_since: float | None = None
@@ -407,12 +408,13 @@ class _StepRun:
         return None, False
 
     def _somebody_elses(self, pair: Pair) -> Ending | None:
-        """A transient: ours to wait for, unless the backend refused our change because of another's."""
-        if self.refused is None or self.kept.sends > 1 or self.receipt is not None:
-            if self.kept.sends:
-                self.tracker_caused()
+        """A transient: ours to wait for, unless the backend refused our change and it only began after that."""
+        if self.refused is None:
+            self.under_way = self.kept.sends > 0
+        if self.under_way or self.kept.sends > 1:
+            self.tracker_caused()
             return None
-        if self.carrier.changed:
+        if self.refused is None or self.carrier.changed:
             return None
         return self.carrier.stopped(
             Outcome.CONFLICT,

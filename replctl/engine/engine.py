@@ -36,6 +36,7 @@ from replctl.engine.backends import Backends
 from replctl.engine.carrying import Carrier, Desk, Ending
 from replctl.engine.looking import Watcher, identity_text, is_superseded
 from replctl.engine.ports import Driver, Store
+from replctl.engine.recollection import Recollection
 from replctl.engine.requests import Proposal, Request
 from replctl.resilience import Look
 
@@ -79,7 +80,8 @@ class Engine:
         self._report = report
         self._caller = caller
         self._backends = Backends(open_driver, clock)
-        self._watcher = Watcher(self._backends, store, clock, observe_seconds)
+        self._memory = Recollection(store, report)
+        self._watcher = Watcher(self._backends, store, self._memory, clock, observe_seconds)
 
     def close(self) -> None:
         """Sign out of every backend that was asked."""
@@ -133,7 +135,7 @@ class Engine:
 
     def _joinable(self, intent: Intent) -> OperationRecord | None:
         """The open operation of the same intent, which this command goes on with."""
-        for record in self._store.operations(intent.replication.key, open_only=True):
+        for record in self._memory.operations(intent.replication.key, open_only=True):
             if record.signature == intent.signature:
                 return record
         return None
@@ -189,7 +191,7 @@ class Engine:
         return self._result(intent, outcome, failure=failure, backend=seen.backend)
 
     def _refused(self, intent: Intent, refusal: Refusal, pair: Pair) -> OperationResult:
-        unsupported = refusal.names == ("unsupported",)
+        unsupported = set(refusal.names) == {"unsupported"}
         outcome = Outcome.UNSUPPORTED if unsupported else Outcome.REFUSED
         if refusal.conflict:
             outcome = Outcome.CONFLICT
@@ -197,7 +199,7 @@ class Engine:
 
     def _unchanged(self, intent: Intent, plan: Plan, pair: Pair) -> OperationResult:
         """So already and proven by these observations; an end whose last change was unverified is not proven."""
-        unverified = self._store.unverified(intent.replication.key)
+        unverified = self._memory.unverified(intent.replication.key)
         named = {intent.replication.end(side).backend for side in plan.goal.sides}
         if not unverified & named:
             return self._result(intent, Outcome.UNCHANGED, plan=plan, pair=pair)

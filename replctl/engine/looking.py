@@ -13,6 +13,7 @@ from replctl.core.health import judge
 from replctl.core.journal import OperationRecord
 from replctl.core.model import (
     End,
+    Hold,
     Intent,
     Mode,
     Observation,
@@ -28,9 +29,8 @@ from replctl.core.plans import Context, Course
 from replctl.core.results import EndStatus, ReplicationStatus, StatusReport
 from replctl.engine.backends import Backends
 from replctl.engine.ports import Store
+from replctl.engine.recollection import Memory, Recollection
 from replctl.resilience import Look
-
-Memory = Mapping[tuple[str, str], Observation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Watcher:
 
     backends: Backends
     store: Store
+    memory: Recollection
     clock: Clock
     budget_seconds: float
 
@@ -65,7 +66,7 @@ class Watcher:
 
     def status(self, replications: Sequence[Replication], look: Look) -> StatusReport:
         pairs = self.pairs(replications, look)
-        memory = self.store.observations()
+        memory = self.memory.observations()
         self.remember(replications, pairs)
         lines = tuple(self._line(each, pairs[each.key], memory) for each in replications)
         ends = [end for line in lines for end in (line.local, line.peer)]
@@ -78,13 +79,13 @@ class Watcher:
         )
 
     def line(self, replication: Replication, pair: Pair) -> ReplicationStatus:
-        return self._line(replication, pair, self.store.observations())
+        return self._line(replication, pair, self.memory.observations())
 
     def _line(self, replication: Replication, pair: Pair, memory: Memory) -> ReplicationStatus:
         key = replication.key
         health, message = judge(pair)
-        unverified = self.store.unverified(key)
-        operations = self.store.operations(key, open_only=True, limit=1)
+        unverified = self.memory.unverified(key)
+        operations = self.memory.operations(key, open_only=True, limit=1)
         point = _point_of(pair, key, memory)
         return ReplicationStatus(
             replication=replication,
@@ -97,7 +98,7 @@ class Watcher:
             point_at=point.point.at if point and point.point else None,
             point_source=point.point.source if point and point.point else None,
             point_as_of=point.observed_at if point else None,
-            hold=self.store.hold(key),
+            hold=self.memory.hold(key),
             drill=pair.local.drill or pair.peer.drill,
             operation_id=operations[0].operation_id if operations else None,
             local=_end_status(pair.local, key, memory, unverified),
@@ -108,17 +109,17 @@ class Watcher:
         """What the planner is told of the journal's memory; an empty or lost store tells nothing."""
         replication = intent.replication
         key = replication.key
-        recent = self.store.operations(key, limit=1)
+        recent = self.memory.operations(key, limit=1)
         others = self.others_open(intent, joins)
         return Context(
             now=self.clock.now(),
-            survivor=self.store.survivor(key),
+            survivor=self.memory.survivor(key),
             interrupted=_interrupted(joins or (recent[0] if recent else None)),
             own_transient=joins is not None,
             other_operation=others[0].operation_id if others else None,
-            held_by=_holder_text(self.store, key),
-            identities=_known_identities(replication, self.store),
-            last_contact=_last_contact(key, self.store.observations()),
+            held_by=_holder_text(self.memory.hold(key)),
+            identities=_known_identities(replication, self.memory.identities(key)),
+            last_contact=_last_contact(key, self.memory.observations()),
         )
 
     def others_open(self, intent: Intent, joins: OperationRecord | None) -> list[OperationRecord]:
@@ -126,7 +127,7 @@ class Watcher:
         own = joins.operation_id if joins else None
         return [
             record
-            for record in self.store.operations(intent.replication.key, open_only=True)
+            for record in self.memory.operations(intent.replication.key, open_only=True)
             if record.operation_id != own and not is_superseded(intent, record)
         ]
 
@@ -142,8 +143,7 @@ def identity_text(end: End, resource: str) -> str:
     return f"{end}|{resource}"
 
 
-def _known_identities(replication: Replication, store: Store) -> dict[str, str]:
-    kept = store.identities(replication.key)
+def _known_identities(replication: Replication, kept: Mapping[str, str]) -> dict[str, str]:
     known: dict[str, str] = {}
     for side in Side:
         end = replication.end(side)
@@ -158,8 +158,7 @@ def _interrupted(record: OperationRecord | None) -> Course | None:
     return record.course if record is not None and unfinished else None
 
 
-def _holder_text(store: Store, key: str) -> str | None:
-    hold = store.hold(key)
+def _holder_text(hold: Hold | None) -> str | None:
     return f"{hold.owner}: {hold.reason}" if hold and hold.owner != "replctl" else None
 
 

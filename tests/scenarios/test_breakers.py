@@ -24,7 +24,7 @@ def test_five_failures_open_it_and_the_next_process_fails_fast(world: World) -> 
     out, err = process.communicate(timeout=60)
     assert process.returncode == 11, (out, err)
     assert "circuit breaker is open" in err
-    assert "--probe" in err
+    assert "--probe" in out
     assert '"retry_at": "' in out or '"retry_at":"' in out
     assert len(world.control.requests("east")) == asked
 

@@ -48,7 +48,7 @@ def test_no_change_without_a_store_that_can_be_written(world: World, tmp_path: o
     file_in_the_way.write_text("")
     ran = world.act("promote", LEDGER, state_dir=file_in_the_way / "state")
     assert ran.code == 4
-    assert "REPLCTL_STATE_DIR" in ran.err
+    assert "REPLCTL_STATE_DIR" in ran.out
     assert world.changes() == []
     assert world.run("status", state_dir=file_in_the_way / "state").code == 0
 

@@ -26,7 +26,7 @@ def test_from_a_pause_planned_is_refused_by_the_backend_s_state(world: World, st
     put(world, state)
     ran = world.act("promote", LEDGER)
     assert (ran.code, ran.guards) == (6, ["backend-state"])
-    assert state in ran.err
+    assert state in ran.out
     assert world.effective() == []
 
 
@@ -96,7 +96,7 @@ def test_unknown_words_are_shown_and_refuse_changes(world: World) -> None:
     report = world.run("status", LEDGER, "-o", "json").json
     (line,) = report["replications"]
     assert line["state"] is None
-    assert line["state_note"] == "unknown"
+    assert line["local"]["state_note"] == "unknown"
     ran = world.act("promote", LEDGER)
     assert ran.code == 6
     assert world.effective() == []

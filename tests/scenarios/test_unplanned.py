@@ -133,7 +133,9 @@ def test_stuck_promoting_whose_source_went_away(world: World) -> None:
     assert done.code == 0, done.err
     assert done.operation["operation_id"] != stuck.operation["operation_id"]
     old = world.run("op", "show", stuck.operation["operation_id"], "-o", "json").operation
-    assert old["error"]["code"] == "abandoned"
+    assert old["outcome"] != "succeeded"
+    listed = world.run("op", "list", "-o", "json").json["operations"]
+    assert [each["operation_id"] for each in listed if each["abandoned_by"]] == [stuck.operation["operation_id"]]
 
 
 def test_snapshot_promotions_have_an_unknown_loss(world: World) -> None:
