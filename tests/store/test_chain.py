@@ -273,11 +273,11 @@ def put(database: sqlite3.Connection, sequence: int, assignments: str, *values: 
 def cut(database: sqlite3.Connection, last: int) -> None:
     """Everything after `last` goes, and the head says that it was never there."""
     database.execute("DELETE FROM history WHERE replication = ? AND sequence > ?", (LEDGER, last))
+    known = database.execute(
+        "SELECT hash FROM history WHERE replication = ? AND sequence = ?", (LEDGER, last)
+    ).fetchone()
     database.execute(
-        "UPDATE chains SET sequence = ?1,"
-        " hash = coalesce((SELECT hash FROM history WHERE replication = ?2 AND sequence = ?1), '')"
-        " WHERE replication = ?2",
-        (last, LEDGER),
+        "UPDATE chains SET sequence = ?, hash = ? WHERE replication = ?", (last, *(known or ("",)), LEDGER)
     )
 
 

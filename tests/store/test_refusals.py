@@ -56,6 +56,9 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = Path("/tmp") / f"replctl-store-{os.urandom(6).hex()}"
     root.mkdir(0o755)
     yield root / "replctl"
+    for path in (root, *root.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
     shutil.rmtree(root)
 
 
@@ -148,7 +151,10 @@ class TestLookingWhereNothingMayBeWritten:
             store.add_counts({"retries": 1.0})
             assert dict(store.observations()) == {}
 
-    def test_a_directory_that_cannot_be_made(self, again: Callable[..., SqliteStore]) -> None:
+    def test_a_directory_that_cannot_be_made(
+        self, again: Callable[..., SqliteStore], state_dir: Path
+    ) -> None:
+        state_dir.parent.chmod(0o555)
         with as_nobody(), closing(again()) as store:
             assert store.operations() == []
             with pytest.raises(StoreRefused, match="belongs to user"):
@@ -167,7 +173,9 @@ class TestLookingWhereNothingMayBeWritten:
     def test_a_log_that_cannot_be_folded_in_is_not_passed_over(
         self, filled: Path, again: Callable[..., SqliteStore]
     ) -> None:
+        filled.chmod(0o755)
         (filled / "replctl.db-wal").write_bytes(b"x" * 64)
+        filled.chmod(0o555)
         with as_nobody(), closing(again()) as store, pytest.raises(StoreRefused):
             store.operations()
 
