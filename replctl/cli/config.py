@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from replctl.cli.options import Common
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-    from replctl.settings import Origin, Settings
-    from replctl.settings.origin import Layers
-
-Value = str | int | float | bool | None
-Key = tuple[str, ...]
 
 
 def show(
@@ -32,10 +21,10 @@ def show(
     from replctl.cli import documents, tables
     from replctl.cli.output import Format
     from replctl.cli.session import output_for
-    from replctl.settings import load
+    from replctl.settings import load, origins
 
     here = context.obj
-    rows = list(values(load(common.flags, here.environ)))
+    rows = [(each.key, each.value, str(each.origin)) for each in origins(load(common.flags, here.environ))]
     output = output_for(here, common)
     if output.format.is_document:
         output.document(documents.configuration(rows))
@@ -47,28 +36,25 @@ def show(
 
 
 def validate(context: typer.Context, *, common: Common) -> int:
-    """Check configuration and desired-state file; every mistake is told at once, with its line."""
+    """Check configuration and desired-state file; every mistake of either is told at once, with its line."""
     from replctl.cli import documents
     from replctl.cli.lines import Role, Span, line
     from replctl.cli.output import Format
     from replctl.cli.session import output_for
-    from replctl.settings import load, load_replications
+    from replctl.core.errors import InvalidConfiguration
+    from replctl.settings import validate as judge
 
-    here = context.obj
-    settings = load(common.flags, here.environ)
-    replications = load_replications(settings)
-    output = output_for(here, common)
-    output.say(
-        line(Span("note:", Role.WARN), f" {notice}") for notice in (*settings.notices, *replications.notices)
-    )
-    files = (str(settings.config_path), str(settings.replications_path))
+    found = judge(common.flags, context.obj.environ)
+    if found.findings:
+        raise InvalidConfiguration(found.sentence, findings=found.findings)
+    output = output_for(context.obj, common)
+    output.say(line(Span("note:", Role.WARN), f" {notice}") for notice in found.notices)
     if output.format.is_document:
-        output.document(documents.validation(*files, len(settings.backends), len(replications)))
+        output.document(documents.validation(found))
     elif output.format is Format.NAME:
-        output.text("".join(f"{file}\n" for file in files))
+        output.text("".join(f"{file}\n" for file in found.files))
     else:
-        counts = f"{len(settings.backends)} backends, {len(replications)} replications"
-        output.data([line(Span("✓", Role.GOOD), f" {files[0]} and {files[1]} are right: {counts}")])
+        output.data([line(Span("✓", Role.GOOD), f" {' and '.join(found.shown)}: {found.sentence}")])
     return 0
 
 
@@ -85,50 +71,3 @@ def path(context: typer.Context, *, common: Common) -> int:
     else:
         output.text(f"{found}\n")
     return 0
-
-
-def values(settings: Settings) -> Iterator[tuple[str, Value, str]]:
-    """Every key with its value as one would type it, and who set it."""
-    derived: dict[Key, Path | None] = {
-        ("replications",): settings.replications_path,
-        ("state_dir",): settings.store_directory,
-    }
-    for key, value in _walk(settings.model, ()):
-        if value is None and derived.get(key) is not None:
-            value = str(derived[key])
-        yield ".".join(key), value, str(_origin(settings.layers, key))
-
-
-def _walk(model: BaseModel, above: Key) -> Iterator[tuple[Key, Value]]:
-    for name, described in type(model).model_fields.items():
-        yield from _leaves(getattr(model, name), (*above, described.alias or name), name)
-
-
-def _leaves(value: object, key: Key, attribute: str) -> Iterator[tuple[Key, Value]]:
-    from pydantic import BaseModel
-
-    from replctl.core.durations import write_duration
-    from replctl.settings import SecretReference
-
-    if isinstance(value, SecretReference):
-        yield key, value.described
-    elif isinstance(value, BaseModel):
-        yield from _walk(value, key)
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _leaves(inner, (*key, str(name)), attribute)
-    elif isinstance(value, float) and attribute.endswith("_seconds"):
-        yield key, write_duration(value)
-    elif value is None or isinstance(value, str | int | float | bool):
-        yield key, value
-    else:
-        yield key, str(value)  # a path; or a secret, which prints as stars
-
-
-def _origin(layers: Layers, key: Key) -> Origin:
-    """Who set the very key, or something beneath it; a table around it says nothing of a default in it."""
-    from replctl.settings.origin import DEFAULT
-
-    exact = layers.origins.get(key)
-    beneath = (origin for known, origin in layers.origins.items() if known[: len(key)] == key)
-    return exact or next(beneath, DEFAULT)

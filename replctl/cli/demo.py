@@ -1,12 +1,229 @@
-"""`demo`"""
+"""`demo`: a failover played on two simulated arrays with the real commands of this program, as a transcript.
+
+Nothing is faked: each command line is run as if it had been typed, against the simulator over HTTPS, and its exit
+code is held against what the story expects. What to type after the refusal is taken from the refusal.
+"""
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
 import typer
 
-from replctl.cli.options import Common
+from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrapped
+from replctl.cli.output import Output, is_terminal
+
+if TYPE_CHECKING:
+    from replctl.cli.surroundings import Surroundings
+    from replctl.clock import Cancel
+    from replctl.simulator import Simulator
+
+LEDGER = "bank/ledger"  # the first of every simulated world: local replica on west, source on east
+REPLICATIONS = 4
+PAUSE_SECONDS = 1.5  # to read on a terminal
+# Seconds of the arrays' own work, short enough for a demonstration and long enough to be seen.
+DURATIONS: Mapping[str, float] = {
+    "failover": 3.0,
+    "failover_dr": 2.0,
+    "reprotect": 2.0,
+    "cycle": 3.0,
+    "sync": 3.0,
+    "detection": 3.0,
+    "flip": 3.0,
+    "lag_east": 0.5,
+    "lag_west": 0.5,
+}
+DETECTED_SECONDS = 5.0
+PRINTED = ("<what the refusal printed>",)
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+COMMAND = re.compile(r"^ +(replctl .*)$", re.MULTILINE)
+WORDS = 88  # columns that a paragraph takes at most
 
 
-def demo(context: typer.Context, *, common: Common) -> int:
-    """Play a failover on simulated arrays, with the real commands of this program."""
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Words, then an event among the arrays or a command line, and the exit code that the story expects."""
+
+    words: str = ""
+    argv: Sequence[str] = ()
+    expected: int = 0
+    event: tuple[str, str] | None = None
+    wait_seconds: float = 0.0
+
+
+STORY = (
+    Act(
+        "Two arrays, east and west, replicate volumes to each other. The arrays are simulated; all else is real: "
+        "HTTPS, their REST API, their slow transients, and the commands, which you could type yourself."
+    ),
+    Act("1. What is there.", ("status",)),
+    Act(
+        "2. A planned move. bank/ledger is written on east; maintenance is due there. The roles are swapped "
+        "after a last copy, so nothing is lost.",
+        ("promote", LEDGER, "-y", "--reason", "maintenance on east"),
+    ),
+    Act(
+        "Every state change is in the history, in a chain that cannot be edited unseen.", ("history", LEDGER)
+    ),
+    Act("The maintenance is over: back again.", ("demote", LEDGER, "-y", "--reason", "maintenance is over")),
+    Act(
+        "3. Disaster. east loses power in the middle of its work; soon west notices that the link is gone.",
+        event=("kill", "east"),
+        wait_seconds=DETECTED_SECONDS,
+    ),
+    Act("What is known, with what is remembered of the dead side:", ("status",), 3),
+    Act("Is west to take over? Not without a word about what that means:", ("promote", LEDGER, "-y"), 6),
+    Act("The refusal ends with the command that goes on. Typed as it was printed, with -y:", PRINTED),
+    Act("4. east comes back, and still believes that it is the source.", event=("revive", "east")),
+    Act(
+        "Its circuit breaker is still open, because the last calls failed; --probe asks past it.",
+        ("status", LEDGER, "--probe"),
+    ),
+    Act(
+        "west has the newer data, the journal knows it. reprotect waits until east has stepped down and makes it "
+        "the replica.",
+        ("reprotect", LEDGER, "-y", "--probe", "--reason", "east is back"),
+    ),
+    Act("5. Afterwards.", ("status", LEDGER)),
+    Act("", ("history", LEDGER)),
+    Act("", ("history", "--verify")),
+)
+EPILOGUE = (
+    "That was all of it, and all of it is gone now. For a pair of arrays to try things on: "
+    "replctl simulate --dir DIR"
+)
+
+
+def demo(context: typer.Context) -> int:
+    """Play a failover on simulated arrays, with the real commands of this program; takes a minute."""
+    import tempfile
+
+    from replctl.cli.signals import Interrupts
+    from replctl.simulator import Options, Simulator
+
+    here = context.obj
+    with (
+        Interrupts(here.leave) as interrupts,
+        tempfile.TemporaryDirectory(prefix="replctl-demo-") as folder,
+        Simulator(Options(Path(folder), replications=REPLICATIONS, durations=DURATIONS)) as simulator,
+    ):
+        return play(here, simulator, interrupts.cancel)
+
+
+def play(here: Surroundings, simulator: Simulator, cancel: Cancel | None = None) -> int:
+    """Play the story on a running simulator; 0 when every command ended as expected."""
+    output = Output(here.stdout, here.stderr, here.environ)
+    stage = _Stage(here, output, simulator, cancel)
+    for act in STORY:
+        code = stage.play(act)
+        if code != act.expected:
+            return _spoilt(output, act, code)
+        stage.pause()
+    output.data([*_paragraph(EPILOGUE), BLANK])
     return 0
+
+
+def _spoilt(output: Output, act: Act, code: int) -> int:
+    """A command ended otherwise than expected: the demonstration is over, unless somebody stopped it."""
+    from replctl.core.outcomes import ExitCode
+
+    if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+        return code
+    command = shlex.join(("replctl", *act.argv))
+    output.tell([line(Span("error:", Role.BAD), f" {command} ended with {code}, not with {act.expected}")])
+    return int(ExitCode.FAILED)
+
+
+class _Stage:
+    """Where the acts are played: types commands, lets things happen, remembers the last refusal."""
+
+    def __init__(
+        self, here: Surroundings, output: Output, simulator: Simulator, cancel: Cancel | None
+    ) -> None:
+        self._here = here
+        self._output = output
+        self._simulator = simulator
+        self._cancel = cancel
+        self._heard = ""
+
+    def play(self, act: Act) -> int:
+        if act.words:
+            self._output.data([*_paragraph(act.words), BLANK])
+        if act.event is not None:
+            name, array = act.event
+            getattr(self._simulator.control, name)(array)
+        if act.wait_seconds:
+            self._here.clock.wait(act.wait_seconds, self._cancel)
+        if not act.argv:
+            return act.expected
+        return self._type((*self._printed(), "-y") if act.argv is PRINTED else tuple(act.argv))
+
+    def pause(self) -> None:
+        if is_terminal(self._here.stdout):
+            self._here.clock.wait(PAUSE_SECONDS, self._cancel)
+
+    def _printed(self) -> Sequence[str]:
+        """The words after `replctl` in the last command that was printed to be typed."""
+        return shlex.split(COMMAND.findall(COLOURS.sub("", self._heard))[-1])[1:]
+
+    def _type(self, argv: Sequence[str]) -> int:
+        from replctl.cli.boundary import main
+
+        self._output.data([line(dim("$ "), strong(shlex.join(("replctl", *argv))))])
+        self._output.flush()
+        ear = Ear(self._here.stderr)
+        code = main(
+            argv,
+            clock=self._here.clock,
+            environ=self._environ(),
+            stdin=self._here.stdin,
+            stdout=self._here.stdout,
+            stderr=ear.stream,
+            assemble=self._here.assemble,
+            leave=self._here.leave,
+        )
+        self._heard = ear.heard
+        self._output.data([BLANK])
+        self._output.flush()
+        return code
+
+    def _environ(self) -> Mapping[str, str]:
+        """The environment without the user's own configuration, pointed at the simulator's."""
+        kept = {key: value for key, value in self._here.environ.items() if not key.startswith("REPLCTL_")}
+        return {**kept, "REPLCTL_CONFIG": str(self._simulator.ready["config"])}
+
+
+class Ear:
+    """Hears what is written to a stream, which is written all the same."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._heard: list[str] = []
+        self.stream: TextIO = _Overheard(stream, self._heard.append)  # type: ignore[assignment]  # it is one, by delegation
+
+    @property
+    def heard(self) -> str:
+        return "".join(self._heard)
+
+
+class _Overheard:
+    """A stream that passes everything on, and tells what is written."""
+
+    def __init__(self, stream: TextIO, tell: Callable[[str], None]) -> None:
+        self._stream = stream
+        self._tell = tell
+
+    def write(self, text: str) -> int:
+        self._tell(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _paragraph(words: str) -> list[Line]:
+    return wrapped(words, WORDS, role=Role.BUSY)

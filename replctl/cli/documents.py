@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from replctl.cli.shapes import (
     ActionDocument,
@@ -47,7 +47,7 @@ from replctl.cli.shapes import (
 )
 from replctl.core.breaker import BreakerState
 from replctl.core.journal import ChainFault, OperationRecord, StepRecord, TransitionRecord
-from replctl.core.model import Hold, Holder, Pair, State
+from replctl.core.model import Hold, Holder, Pair, Scalar, State
 from replctl.core.outcomes import ExitCode, Outcome, outcome_of
 from replctl.core.plans import DataLoss, Evidence, GuardRefusal, Plan, Refusal, Step
 from replctl.core.results import (
@@ -58,6 +58,9 @@ from replctl.core.results import (
     ReplicationStatus,
     StatusReport,
 )
+
+if TYPE_CHECKING:
+    from replctl.settings.validation import Validation
 
 SCHEMA_VERSION: Literal[1] = 1
 MILLISECONDS = 1000
@@ -440,20 +443,20 @@ def _breaker(backend: str, kind: str, state: BreakerState) -> BreakerDocument:
     }
 
 
-def configuration(rows: Iterable[tuple[str, str | int | float | bool | None, str]]) -> ConfigurationDocument:
+def configuration(rows: Iterable[tuple[str, Scalar, str]]) -> ConfigurationDocument:
     return ConfigurationDocument(
         schema_version=SCHEMA_VERSION,
         settings=[SettingDocument(key=key, value=value, origin=origin) for key, value, origin in rows],
     )
 
 
-def validation(config: str, replications_file: str, backends: int, replications: int) -> ValidationDocument:
+def validation(found: Validation) -> ValidationDocument:
     return ValidationDocument(
         schema_version=SCHEMA_VERSION,
-        config=config,
-        replications_file=replications_file,
-        backends=backends,
-        replications=replications,
+        files=[str(file) for file in found.files],
+        backends=found.backends,
+        replications=found.replications,
+        notices=[str(notice) for notice in found.notices],
     )
 
 

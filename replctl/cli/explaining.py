@@ -9,7 +9,7 @@ from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrappe
 from replctl.cli.screens import UNLIMITED, age, state_span
 from replctl.cli.tables import HEALTH_ROLES
 from replctl.core.durations import format_duration, format_time
-from replctl.core.model import Link, Observation, Pair, Point, Verb
+from replctl.core.model import Link, Observation, Pair, Verb
 from replctl.core.plans import Decision, Plan
 from replctl.core.results import EndStatus, Explanation, ReplicationStatus
 
@@ -98,9 +98,8 @@ def _said(end: EndStatus, seen: Observation, now: float, room: int) -> list[Line
     read = f"{age(seen.observed_at, now)}" + (f", as of {age(end.as_of, now)}" if end.as_of else "")
     lines += _labelled("read", read, room)
     if seen.vendor:
-        lines += _labelled(
-            "vendor", ", ".join(f"{key} {value}" for key, value in seen.vendor.items()), room, Role.DIM
-        )
+        words = ", ".join(f"{key} {'-' if value is None else value}" for key, value in seen.vendor.items())
+        lines += _labelled("vendor", words, room, Role.DIM)
     return lines
 
 
@@ -110,14 +109,14 @@ def _link(link: Link) -> Span:
 
 def _point(status: ReplicationStatus, pair: Pair, now: float, room: int) -> list[Line]:
     """The last consistent point with its arithmetic; unknown is said as unknown, with the reason."""
-    point = next((end.point for end in (pair.local, pair.peer) if end.point is not None), None)
+    holder = next((end for end in (pair.local, pair.peer) if end.point is not None), None)
     lines = [line(strong("last consistent point"))]
     if status.point_at is None:
         why = status.point_source or "no end gives one"
         return lines + _labelled("unknown", why, room, Role.WARN)
     old = max(0.0, now - status.point_at)
     lines += _labelled("at", f"{format_time(status.point_at)}, {format_duration(old)} ago", room)
-    lines += _labelled("from", _arithmetic(status, point), room)
+    lines += _labelled("from", _arithmetic(status, holder), room)
     if status.replication.rpo_seconds is not None:
         target = status.replication.rpo_seconds
         late = old > target
@@ -126,10 +125,19 @@ def _point(status: ReplicationStatus, pair: Pair, now: float, room: int) -> list
     return lines
 
 
-def _arithmetic(status: ReplicationStatus, point: Point | None) -> str:
+def _arithmetic(status: ReplicationStatus, holder: Observation | None) -> str:
+    """Where the point comes from, with the vendor's own values of the words in it."""
     text = status.point_source or ""
-    if point is not None and point.clock_offset_seconds is not None:
-        text += f"; the backend's clock is {point.clock_offset_seconds:+.3f}s from ours, which is taken into account"
+    if holder is None:
+        return text
+    values = [
+        f"{word} {value}" for word, value in holder.vendor.items() if word in text and value is not None
+    ]
+    if values:
+        text += f" ({', '.join(values)})"
+    offset = holder.point.clock_offset_seconds if holder.point is not None else None
+    if offset is not None:
+        text += f"; {holder.backend}'s clock is {offset:+.3f}s from ours, which is taken into account"
     return text
 
 

@@ -114,7 +114,9 @@ def refusal(key: str, verb: str, refused: Refusal, now: float, width: int | None
     room = width or UNLIMITED
     lines = [line(FAILURE_MARK, " ", strong(key), f": {verb} refused, nothing was changed")]
     for guard in refused.guards:
-        lines.extend(_guard(guard, now, room))
+        told = refused.data_loss is not None and guard.name == "data-loss"  # the statement follows, in full
+        evidence = [each for each in guard.evidence if not (told and each.fact == "loss")]
+        lines.extend(_guard(guard, evidence, now, room))
     if refused.data_loss is not None:
         lines.append(BLANK)
         lines.extend(loss(refused.data_loss, now, room))
@@ -123,12 +125,12 @@ def refusal(key: str, verb: str, refused: Refusal, now: float, width: int | None
     return lines
 
 
-def _guard(guard: GuardRefusal, now: float, room: int) -> list[Line]:
+def _guard(guard: GuardRefusal, evidence: Sequence[Evidence], now: float, room: int) -> list[Line]:
     known = GUARDS.get(guard.name)
     head = line("  ", Span(guard.name, Role.BAD), ": ")
     lines = [BLANK, *wrapped(known.sentence if known else "", room, first=head, indent=4)]
-    for evidence in guard.evidence:
-        lines.extend(_evidence(evidence, now, room))
+    for each in evidence:
+        lines.extend(_evidence(each, now, room))
     if guard.override is not None:
         lines.append(line("    answered by ", Span(guard.override, Role.TYPE)))
     return lines

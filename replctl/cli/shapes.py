@@ -265,7 +265,7 @@ class BreakersDocument(TypedDict):
 
 class SettingDocument(TypedDict):
     key: str
-    value: str | int | float | bool | None
+    value: Scalar
     origin: str
 
 
@@ -283,10 +283,10 @@ class ValidationDocument(TypedDict):
     """`config validate` when both files are right; when one is wrong, the action document of a failure."""
 
     schema_version: Literal[1]
-    config: str
-    replications_file: str
+    files: list[str]
     backends: int
     replications: int
+    notices: list[str]
 
 
 class AssumptionDocument(TypedDict):

@@ -13,7 +13,7 @@ from replctl.cli.screens import UNLIMITED, age, state_span
 from replctl.core.breaker import BreakerState, Position
 from replctl.core.durations import format_duration, format_time
 from replctl.core.journal import ChainFault, OperationRecord, TransitionRecord
-from replctl.core.model import Health, Mode, StateNote
+from replctl.core.model import Health, Mode, Scalar, StateNote
 from replctl.core.outcomes import Outcome
 from replctl.core.results import EndStatus, ReplicationStatus, StatusReport
 
@@ -90,8 +90,16 @@ def _mentions(status: ReplicationStatus) -> Span | None:
     if status.drill:
         words.append("a failover test is running")
     if status.in_sync is False:
-        words.append(status.message)
+        words.append(_difference(status))
     return Span("; ".join(words), Role.BUSY) if words else None
+
+
+def _difference(status: ReplicationStatus) -> str:
+    """How what is seen differs from the file."""
+    wanted = status.replication
+    if status.state is not wanted.desired_state:
+        return f"the file wants {wanted.desired_state.value}"
+    return f"the file says {wanted.mode.value}" if wanted.mode else "differs from the file"
 
 
 def _wide_cells(status: ReplicationStatus, now: float) -> list[Span]:
@@ -126,9 +134,10 @@ def _point(status: ReplicationStatus, now: float) -> Span:
 
 
 def _end(end: EndStatus) -> Span:
-    """An end in two words: where, and what it is there; with `!` when it did not answer."""
+    """An end in two words: where, and what it is there; what is only remembered stands in brackets."""
     if not end.reachable:
-        return Span(f"{end.backend} silent", Role.BAD)
+        known = f" ({end.state.value})" if end.state else ""
+        return Span(f"{end.backend} silent{known}", Role.BAD)
     span = state_span(end.state)
     word = end.state_note.value if end.state_note else span.text
     doubt = " unverified" if end.unverified else ""
@@ -159,12 +168,10 @@ def _silence(backend: str, report: StatusReport) -> str:
     ends = [end for each in report.replications for end in (each.local, each.peer) if end.backend == backend]
     troubles = [end.seen.trouble for end in ends if end.seen.trouble is not None]
     why = f": {troubles[0].message}" if troubles else ""
-    until = ""
-    if troubles and troubles[0].retry_at is not None:
-        until = f" until {format_time(troubles[0].retry_at)} (--probe asks all the same)"
+    probe = " (--probe asks all the same)" if troubles and troubles[0].retry_at is not None else ""
     read = [end.observed_at for end in ends if end.observed_at is not None]
     memory = f"; last read {age(max(read), report.observed_at)}" if read else "; never read before"
-    return f"{backend} did not answer{why}{until}{memory}"
+    return f"{backend} did not answer{why}{probe}{memory}"
 
 
 def history(moves: Sequence[TransitionRecord], width: int | None, *, wide: bool = False) -> list[Line]:
@@ -284,9 +291,7 @@ def assumptions(known: Sequence[tuple[str, tuple[str, ...], str, str, str]], wid
     return table(["NAME", "VALUES", "DEFAULT"], rows, width, remark="WHAT")
 
 
-def settings(
-    rows: Sequence[tuple[str, str | int | float | bool | None, str]], width: int | None, *, origin: bool
-) -> list[Line]:
+def settings(rows: Sequence[tuple[str, Scalar, str]], width: int | None, *, origin: bool) -> list[Line]:
     """Keys and values, and on request who set them."""
     made = [
         Row((Span(key, Role.STRONG), Span(_value(value))), dim(source) if origin else None)
@@ -295,7 +300,7 @@ def settings(
     return table(["KEY", "VALUE"], made, width, remark="ORIGIN" if origin else "")
 
 
-def _value(value: str | int | float | bool | None) -> str:
+def _value(value: Scalar) -> str:
     if value is None:
         return NOTHING
     return str(value).lower() if isinstance(value, bool) else str(value)
