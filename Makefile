@@ -50,8 +50,8 @@ fix: $(DEV)
 	$(BIN)/ruff check --fix
 
 generate: $(DEV)
+	$(BIN)/python -m replctl.settings.schema
 	$(BIN)/python -m replctl.cli.reference .
-	$(BIN)/ruff format --quiet replctl
 
 bench: $(DEV)
 	@for bench in tests/bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit; done

@@ -25,7 +25,7 @@ WAYS_TO_SKIP = re.compile(r"\b(skip|skipif|skipTest|xfail|importorskip)\s*\(|\bm
 
 def test_dependencies_point_down(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(ROOT)
-    status = importlinter.lint_imports(config_filename="pyproject.toml", no_cache=True)
+    status = importlinter.lint_imports(config_filename="pyproject.toml", no_cache=True, no_logo=True)
     assert status == importlinter.EXIT_STATUS_SUCCESS, capsys.readouterr().out
 
 

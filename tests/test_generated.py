@@ -11,15 +11,19 @@ import pytest
 from replctl.cli import reference
 from replctl.core import errors
 from replctl.core.errors import ReplctlError
+from replctl.settings import schema
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "replctl"
 NOT_OURS = PACKAGE / "simulator"  # it speaks of the array's codes
 
 
-@pytest.mark.parametrize("name", sorted(reference.files()))
-def test_a_generated_file_is_fresh(name: str) -> None:
-    assert (ROOT / name).read_text(encoding="utf-8") == reference.files()[name], "make generate"
+GENERATED = {**{ROOT / name: text for name, text in reference.files().items()}, **schema.written()}
+
+
+@pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
+def test_a_generated_file_is_fresh(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == GENERATED[path], "make generate"
 
 
 def test_every_error_code_is_explained_and_no_other() -> None:

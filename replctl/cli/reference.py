@@ -1,7 +1,7 @@
 """The program's own tables as one page for people: exit codes, outcomes, guards, error codes, the state machine.
 
-`python -m replctl.cli.reference DIRECTORY` writes every generated file of the source tree below DIRECTORY; a test
-compares them with what would be written now. Only the sentences on error codes are typed here, and the tests hold
+`python -m replctl.cli.reference DIRECTORY` writes it below DIRECTORY, the root of the source tree; a test compares
+it with what would be written now. Only the sentences on error codes are typed here, and the tests hold
 them against the codes that the source can give.
 """
 
@@ -103,7 +103,7 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
 
 
 def files() -> Mapping[str, str]:
-    """Every generated file by its path in the source tree."""
+    """What is written, by its path in the source tree."""
     return {PAGE: page()}
 
 
@@ -147,7 +147,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def write(root: Path) -> None:
-    """Write every generated file below `root`."""
+    """Write it all below `root`."""
     for name, text in files().items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
