@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -72,6 +72,30 @@ class BreakerStore(Protocol):
     def save_breaker(self, backend: str, call_class: str, state: BreakerState) -> None: ...
 
 
+class Lock(Protocol):
+    """What `threading.Lock` and `threading.Semaphore` have in common."""
+
+    def acquire(self, *, timeout: float) -> bool: ...
+    def release(self) -> None: ...
+
+
+@contextmanager
+def held(lock: Lock, look: Look, clock: Clock, why: str) -> Iterator[None]:
+    """Hold a lock for the length of a `with`; raises NotAsked at the deadline and Interrupted at the cancel.
+
+    `why` says what was still so when the wait ended in vain.
+    """
+    while not lock.acquire(timeout=min(SLICE_SECONDS, look.remaining(clock))):
+        if look.is_cancelled:
+            raise Interrupted(f"interrupted: {why}")
+        if not look.remaining(clock):
+            raise NotAsked(f"{why} at the deadline, so that it was not asked")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class Slots:
     """At most so many calls at once; a wait for a free one ends with the deadline or the cancel."""
 
@@ -80,18 +104,9 @@ class Slots:
         self._clock = clock
         self._free = threading.BoundedSemaphore(count)
 
-    @contextmanager
-    def taken(self, look: Look) -> Iterator[None]:
+    def taken(self, look: Look) -> AbstractContextManager[None]:
         """Hold one for the length of a `with`; raises NotAsked or Interrupted when none comes free in time."""
-        while not self._free.acquire(timeout=min(SLICE_SECONDS, look.remaining(self._clock))):
-            if look.is_cancelled:
-                raise Interrupted("interrupted while waiting for a free connection")
-            if not look.remaining(self._clock):
-                raise NotAsked(f"all {self._count} connections stayed busy until the deadline")
-        try:
-            yield
-        finally:
-            self._free.release()
+        return held(self._free, look, self._clock, f"all {self._count} connections were still busy")
 
 
 class Budget:

@@ -7,6 +7,7 @@ refused, or not known at all (design §5, R27). What the body of a success says 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -33,6 +34,8 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 LARGEST_BODY_BYTES = 32 * 1024 * 1024
 LONGEST_CODE_CHARACTERS = 40
 LONGEST_WAIT_SECONDS = 10 * 365 * 86400.0  # what a `Retry-After` can mean at most: never
+
+LOOK_FIRST = "look before it is repeated: replctl status"
 
 NO_CONTENT = 204
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, REQUEST_TIMEOUT, TOO_MANY = 401, 403, 404, 408, 429
@@ -150,46 +153,51 @@ def interpret(request: Request, answer: Answer, dialect: Dialect, redact: Callab
     if answer.is_success and not answer.foreign and _is_enough(request, answer):
         return answer
     said = _said(answer, dialect, redact)
-    error = _of_change(answer, dialect, said) if request.changes else _of_read(answer, said)
+    error = _of_change(request, answer, said, dialect) if request.changes else _of_read(request, answer, said)
     error.backend, error.operation = request.backend, request.operation
     raise error
+
+
+def ask_again(backend: str) -> str:
+    """The remedy for a backend that did not answer, or not well."""
+    return f"check backends.{backend}.url and the way to it; --probe asks past an open circuit breaker"
 
 
 def _is_enough(request: Request, answer: Answer) -> bool:
     return request.changes or answer.body is not None or answer.status == NO_CONTENT
 
 
-def _of_read(answer: Answer, said: Message) -> ReplctlError:
-    status = answer.status
+def _of_read(request: Request, answer: Answer, said: Message) -> ReplctlError:
+    status, text = answer.status, _worded(answer, said)
     if _asks_patience(answer):
-        return _busy(answer, said)
+        return _busy(answer, text)
     if status == REQUEST_TIMEOUT:
-        return TimedOut(_worded(answer, said))
+        return TimedOut(text, remedy=ask_again(request.backend))
     if status >= 500:
-        return BackendUnwell(_worded(answer, said))
+        return BackendUnwell(text, remedy=ask_again(request.backend))
     if status < 400 or (status == NOT_FOUND and answer.foreign):
         # a page that says 404 is a proxy's or a wrong address's; the thing may well be there
-        return UnreadableAnswer(
-            f"{_worded(answer, said)}, which is not its API", remedy="check the address of the backend"
-        )
-    return _of_refusal(answer, said)
+        return UnreadableAnswer(f"{text}, which is not its API", remedy=ask_again(request.backend))
+    return _of_refusal(request, answer, said)
 
 
-def _of_change(answer: Answer, dialect: Dialect, said: Message) -> ReplctlError:
+def _of_change(request: Request, answer: Answer, said: Message, dialect: Dialect) -> ReplctlError:
     """Only a refusal proves that nothing was done; for everything else the array must be looked at (R27)."""
     if _asks_patience(answer):
-        return _busy(answer, said) if dialect.never_executed(answer) else _unknown(_Deferred, answer, said)
+        if dialect.never_executed(answer):
+            return _busy(answer, _worded(answer, said))
+        return _unknown(_Deferred, answer, said)
     if 400 <= answer.status < 500 and answer.status != REQUEST_TIMEOUT:
-        return _of_refusal(answer, said)
+        return _of_refusal(request, answer, said)
     return _unknown(OutcomeUnknown, answer, said)
 
 
-def _of_refusal(answer: Answer, said: Message) -> ReplctlError:
-    text = _worded(answer, said)
+def _of_refusal(request: Request, answer: Answer, said: Message) -> ReplctlError:
+    text, place = _worded(answer, said), f"backends.{request.backend}"
     if answer.status == UNAUTHORIZED:
-        return Unauthorized(text, remedy="check user name and password of the backend")
+        return Unauthorized(text, remedy=f"check {place}.username and {place}.password")
     if answer.status == FORBIDDEN:
-        return Forbidden(text, remedy="give the user a role that allows it")
+        return Forbidden(text, remedy=f"give the user in {place}.username a role that allows it")
     if answer.status == NOT_FOUND:
         return NotFound(text)
     return Rejected(text, status=answer.status, vendor_code=said.code)
@@ -197,15 +205,13 @@ def _of_refusal(answer: Answer, said: Message) -> ReplctlError:
 
 def _unknown(kind: type[OutcomeUnknown], answer: Answer, said: Message) -> OutcomeUnknown:
     text = f"{_worded(answer, said)}: the change was sent, and whether it was carried out is not known"
-    return kind(text, remedy="look before it is repeated: replctl status", retry_at=answer.retry_at)
+    return kind(text, remedy=LOOK_FIRST, retry_at=answer.retry_at)
 
 
-def _busy(answer: Answer, said: Message) -> Busy:
+def _busy(answer: Answer, text: str) -> Busy:
     at = answer.retry_at
-    until = (
-        f", and asks for patience until {format_time(at)}" if at is not None else ", and asks for patience"
-    )
-    return Busy(_worded(answer, said) + until, retry_at=at)
+    until = f" until {format_time(math.ceil(at))}" if at is not None else ""
+    return Busy(f"{text}, and asks for patience{until}", retry_at=at, remedy="try again then")
 
 
 def _asks_patience(answer: Answer) -> bool:

@@ -1,0 +1,350 @@
+"""One request over the wire: built, sent with TLS within its deadline, and httpx's failures in our words.
+
+Knows where a backend is (`Connection`) and what a failure proves about a request; nothing of sessions, retries
+or what an answer means.
+
+A change is sent on a connection of its own. On a kept one it could meet a server that is just closing it, and
+nobody could tell whether it had been read; a handshake is a small price for that doubt. Only what provably never
+left may be sent again: the error is one of connecting *and* no byte of the request had been handed to the socket.
+"""
+
+from __future__ import annotations
+
+import http.cookiejar
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from replctl.clock import Clock
+from replctl.core.errors import (
+    ConnectionLost,
+    Finding,
+    Interrupted,
+    InvalidInput,
+    NameUnresolved,
+    NeverSent,
+    OutcomeUnknown,
+    ReplctlError,
+    TimedOut,
+    TlsFailed,
+    UnreadableAnswer,
+    excerpt,
+)
+from replctl.core.events import Noticed, Report
+from replctl.correlation import current
+from replctl.drivers.answers import LARGEST_BODY_BYTES, LOOK_FIRST, Answer, Request, ask_again, parse
+from replctl.drivers.network import FRESH, Network, Transport
+from replctl.resilience import Look, NotAsked
+
+CORRELATION_HEADER = "X-Correlation-ID"
+EXPIRED_CERTIFICATE, NOT_YET_VALID, WRONG_HOST, WRONG_ADDRESS = 10, 9, 62, 64  # OpenSSL's X509_V_ERR_*
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How the backend proves who it is. `ca_file` alone is trusted when given; else the system's authorities."""
+
+    ca_file: Path | None = None
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Where a backend is and how patient to be with it. `url` is `https://host[:port]`; raises InvalidInput.
+
+    `base_path` stands before the path of every request, e.g. `/api/rest`.
+    """
+
+    backend: str
+    url: str
+    base_path: str = ""
+    tls: Tls = field(default_factory=Tls)
+    connect_timeout_seconds: float = 5.0
+    read_timeout_seconds: float = 30.0
+    max_concurrency: int = 8
+
+    def __post_init__(self) -> None:
+        try:
+            url = httpx.URL(self.url)
+            right = url.scheme == "https" and url.host and not url.userinfo and url.path == "/"
+            right = right and not url.query and not url.fragment
+        except httpx.InvalidURL:
+            right = False
+        if not right:
+            place = f"backends.{self.backend}.url"
+            allowed = "must be https://HOST or https://HOST:PORT, without a user, a path or a query"
+            raise InvalidInput(f"{place}: {allowed}", findings=[Finding(place, "the address", allowed)])
+
+    @property
+    def origin(self) -> str:
+        return self.url.rstrip("/")
+
+    @property
+    def host(self) -> str:
+        return httpx.URL(self.url).host
+
+
+class Course:
+    """What httpcore tells while one request is under way: whether it left, and on what kind of connection."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.began = clock.monotonic()
+        self.sent_at = self.received_at = clock.now()
+        self.reused = True
+        self.left = False
+        self.answered = False
+
+    def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.started":
+            self.reused = False
+        elif event == "http11.send_request_headers.started":
+            self.left = True
+            self.sent_at = self._clock.now()
+        elif event == "http11.receive_response_headers.complete":
+            self.answered = True
+            self.received_at = self._clock.now()
+
+    @property
+    def elapsed_seconds(self) -> float:
+        return self._clock.monotonic() - self.began
+
+    def met_a_closed_connection(self, error: httpx.HTTPError) -> bool:
+        """A kept connection ended before a byte of the answer: the server had closed it while it was idle."""
+        closed = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
+        return closed and self.reused and self.left and not self.answered
+
+
+class Wire:
+    """The httpx client, made when it is first needed; sends one request and gives back whatever answer comes."""
+
+    def __init__(self, connection: Connection, clock: Clock, report: Report) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._report = report
+        self._network = Network(clock)
+        self._making = threading.Lock()
+        self._made: httpx.Client | None = None
+        self._closed = False
+
+    def send(self, request: Request, sign_in: Mapping[str, str], look: Look) -> Answer:
+        """Raises core.errors for what httpx and the sockets raise; an answer of any status is handed back.
+
+        A read that met a kept connection which the server had closed is sent again at once, on a fresh one.
+        """
+        if self._closed:
+            raise Interrupted("the connection to it was given up meanwhile")
+        if not look.remaining(self._clock):
+            raise NotAsked("the deadline passed before it was asked")
+        fresh = request.changes
+        while True:
+            course = Course(self._clock)
+            try:
+                return self._exchange(request, sign_in, look, course, fresh=fresh)
+            except httpx.HTTPError as error:
+                if not fresh and course.met_a_closed_connection(error):
+                    fresh = True
+                    continue
+                raise translate(error, request, self._connection, course) from error
+
+    def close(self) -> None:
+        with self._making:
+            self._closed = True
+            if self._made is not None:
+                self._made.close()
+
+    def _exchange(
+        self, request: Request, sign_in: Mapping[str, str], look: Look, course: Course, *, fresh: bool
+    ) -> Answer:
+        client = self._client()
+        message = self._build(client, request, sign_in)
+        message.extensions = {**message.extensions, "trace": course, FRESH: fresh}
+        with self._network.until(look.deadline):
+            response = client.send(message, auth=None, stream=True)
+            try:
+                content = _drained(response)
+            finally:
+                response.close()
+        body, foreign = (None, True) if content is None else parse(content)
+        return Answer(
+            status=response.status_code,
+            headers=response.headers,
+            body=body,
+            foreign=foreign,
+            elapsed_seconds=course.elapsed_seconds,
+            sent_at=course.sent_at,
+            received_at=course.received_at,
+            cookies=_cookies(response.headers.get_list("set-cookie")),
+        )
+
+    def _build(self, client: httpx.Client, request: Request, sign_in: Mapping[str, str]) -> httpx.Request:
+        if not request.path.startswith("/"):
+            raise ValueError(f"{request.path!r} is not a path on the backend")
+        read = request.read_timeout_seconds or self._connection.read_timeout_seconds
+        return client.build_request(
+            request.method,
+            self._connection.origin + self._connection.base_path + request.path,
+            params=request.params,
+            json=request.body,
+            headers=_encoded({**_correlation(), **sign_in, **(request.headers or {})}),
+            timeout=httpx.Timeout(read, connect=self._connection.connect_timeout_seconds),
+        )
+
+    def _client(self) -> httpx.Client:
+        if self._made is None:
+            with self._making:
+                if self._made is None:
+                    self._made = self._make()
+        return self._made
+
+    def _make(self) -> httpx.Client:
+        """No redirects, no proxies, no netrc, and no cookie jar: the session keeps its cookies itself."""
+        transport = Transport(self._context(), self._network, self._connection.max_concurrency)
+        no_cookies = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
+        return httpx.Client(
+            transport=transport,
+            trust_env=False,
+            follow_redirects=False,
+            cookies=http.cookiejar.CookieJar(no_cookies),
+            headers={"Accept": "application/json", "User-Agent": "replctl"},
+        )
+
+    def _context(self) -> ssl.SSLContext:
+        backend, tls = self._connection.backend, self._connection.tls
+        try:
+            context = ssl.create_default_context(cafile=tls.ca_file)
+        except OSError as error:  # ssl.SSLError is one too: a file that holds no certificate
+            raise TlsFailed(
+                f"the certificates in {tls.ca_file} cannot be read: {error}",
+                remedy=f"mend the file, or backends.{backend}.tls.ca_file",
+                backend=backend,
+            ) from error
+        if not tls.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            text = "TLS is not verified (tls.verify: false): whoever answers at the address is given the password"
+            self._report(Noticed(topic="tls-not-verified", message=text, backend=backend))
+        return context
+
+
+def translate(
+    error: httpx.HTTPError, request: Request, connection: Connection, course: Course
+) -> ReplctlError:
+    """The one place where httpx's errors become ours; by what may have happened, then by what can be done."""
+    if isinstance(error, _CONNECTING) and not course.left:
+        trouble = _of_connecting(error, connection)
+    elif request.changes:
+        trouble = OutcomeUnknown(
+            f"{_lost(error, course)}: the change was sent, and whether it was carried out is not known",
+            remedy=LOOK_FIRST,
+        )
+    else:
+        trouble = _of_reading(error, request, course)
+    trouble.backend, trouble.operation = request.backend, request.operation
+    return trouble
+
+
+_CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+def _of_connecting(error: httpx.HTTPError, connection: Connection) -> ReplctlError:
+    host, place = connection.host, f"backends.{connection.backend}"
+    for cause in _causes(error):
+        if isinstance(cause, socket.gaierror):
+            text = f"the name {host} cannot be resolved: {excerpt(str(cause.strerror or cause))}"
+            return NameUnresolved(text, remedy=f"check {place}.url and the resolver of this machine")
+        if isinstance(cause, ssl.SSLError) and not isinstance(
+            cause, ssl.SSLEOFError | ssl.SSLZeroReturnError
+        ):
+            return _of_tls(cause, connection)
+    if isinstance(error, httpx.TimeoutException):
+        reason = "accepted no connection in time"
+    else:
+        last = next((cause for cause in _causes(error) if isinstance(cause, OSError)), None)
+        reason = f"cannot be connected to: {excerpt(last.strerror or str(last) if last else str(error))}"
+    return NeverSent(f"{host} {reason}", remedy=ask_again(connection.backend))
+
+
+def _of_tls(error: ssl.SSLError, connection: Connection) -> TlsFailed:
+    host, place = connection.host, f"backends.{connection.backend}"
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        text = f"{host} does not speak TLS as we do: {excerpt(error.reason or str(error))}"
+        return TlsFailed(text, remedy=f"check the port in {place}.url: it must be the one for HTTPS")
+    remedies = {
+        EXPIRED_CERTIFICATE: "renew the certificate of the backend, and check the clock of this machine",
+        NOT_YET_VALID: "check the clock of this machine",
+        WRONG_HOST: f"use a name that the certificate bears in {place}.url",
+        WRONG_ADDRESS: f"use a name that the certificate bears in {place}.url",
+    }
+    remedy = remedies.get(error.verify_code, f"name the authority that signed it in {place}.tls.ca_file")
+    return TlsFailed(
+        f"the certificate of {host} is not trusted: {excerpt(error.verify_message)}", remedy=remedy
+    )
+
+
+def _of_reading(error: httpx.HTTPError, request: Request, course: Course) -> ReplctlError:
+    text, remedy = _lost(error, course), ask_again(request.backend)
+    if isinstance(error, httpx.TimeoutException):
+        return TimedOut(text, remedy=remedy)
+    if isinstance(error, httpx.DecodingError) or _is_gibberish(error):
+        return UnreadableAnswer(text, remedy=remedy)
+    return ConnectionLost(text, remedy=remedy)
+
+
+def _lost(error: httpx.HTTPError, course: Course) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return f"it did not answer within {course.elapsed_seconds:.1f} s"
+    if isinstance(error, httpx.DecodingError) or _is_gibberish(error):
+        return "its answer is not readable as HTTP"
+    return "the connection ended " + (
+        "in the middle of the answer" if course.answered else "before the answer"
+    )
+
+
+def _is_gibberish(error: httpx.HTTPError) -> bool:
+    """Whether something was said that is not HTTP; httpcore and h11 tell an early end by their text alone."""
+    words = str(error).lower()
+    ended = "disconnected" in words or "closed" in words
+    return isinstance(error, httpx.RemoteProtocolError) and not ended
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _drained(response: httpx.Response) -> bytes | None:
+    """The whole body, or None when it is larger than any answer of an array."""
+    content = bytearray()
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > LARGEST_BODY_BYTES:
+            return None
+    return bytes(content)
+
+
+def _cookies(lines: list[str]) -> Mapping[str, str]:
+    """Names and values of `Set-Cookie`; where and how long they are valid is for the sign-in to know."""
+    pairs = [line.split(";", 1)[0].partition("=") for line in lines]
+    return {name.strip(): value.strip() for name, equals, value in pairs if equals}
+
+
+def _encoded(headers: Mapping[str, str]) -> Mapping[bytes, bytes]:
+    """As bytes: a cookie that came in another alphabet must not stop the request that takes it back."""
+    return {name.encode(): value.encode(errors="replace") for name, value in headers.items()}
+
+
+def _correlation() -> Mapping[str, str]:
+    identity = current()
+    if not identity:
+        return {}
+    printable = (character if "!" <= character <= "~" else "?" for character in identity)
+    return {CORRELATION_HEADER: "".join(printable)}
