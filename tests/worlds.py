@@ -24,6 +24,7 @@ import worldclock
 from replctl.clock import Cancel
 from replctl.simulator import Options, Simulator
 
+PATIENCE = "15s"  # of real time for a look: a busy machine is no dead array
 LEDGER = "bank/ledger"  # the first replication of every world: local replica on west, source on east
 
 
@@ -95,6 +96,7 @@ class World:
         home.mkdir(exist_ok=True)
         environ = {"HOME": str(home), "REPLCTL_CONFIG": str(self.config), "PATH": os.environ["PATH"]}
         environ["REPLCTL_STATE_DIR"] = str(state_dir or self.directory / "state")
+        environ["REPLCTL_OBSERVE_TIMEOUT"] = PATIENCE
         return environ
 
     def run(self, *argv: str, state_dir: Path | None = None, environ: Mapping[str, str] | None = None) -> Ran:

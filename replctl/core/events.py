@@ -64,10 +64,13 @@ class StateMoved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationEnded:
+    """`anchor` is the head of the replication's history chain, to be kept outside the store: in the log."""
+
     operation_id: str
     replication: str
     outcome: str
     seconds: float
+    anchor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

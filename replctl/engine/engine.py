@@ -270,13 +270,14 @@ class Engine:
         desk = Desk(self._backends, self._watcher, self._store, self._clock, self._report)
         carrier = Carrier(desk, proposal, record, request)
         ending = carrier.run()
-        record = self._finish(carrier, ending)
+        record, anchor = self._finish(carrier, ending)
         self._report(
             OperationEnded(
                 operation_id=record.operation_id,
                 replication=record.replication,
                 outcome=ending.outcome.value,
                 seconds=self._clock.monotonic() - began,
+                anchor=anchor,
             )
         )
         return self._result(
@@ -289,7 +290,8 @@ class Engine:
             plan=proposal.plan,
         )
 
-    def _finish(self, carrier: Carrier, ending: Ending) -> OperationRecord:
+    def _finish(self, carrier: Carrier, ending: Ending) -> tuple[OperationRecord, str | None]:
+        anchor = None
         record = carrier.record
         failure = ending.failure
         code, message = (failure.code, failure.message) if failure else (None, None)
@@ -298,11 +300,11 @@ class Engine:
             if ending.outcome is Outcome.SUCCEEDED:
                 self._remember_survivor(record)
                 self._watcher.remember([carrier.intent.replication], {record.replication: carrier.pair})
-            self._store.finish(record.operation_id, ending.outcome, at, code, message)
+            anchor = self._store.finish(record.operation_id, ending.outcome, at, code, message)
         except StoreRefused as error:  # what was observed stays true; the journal lacks its last line
             self._report(Noticed(topic="journal", message=error.message))
         finished = None if ending.outcome in OPEN else at
-        return replace(record, outcome=ending.outcome, finished=finished)
+        return replace(record, outcome=ending.outcome, finished=finished), anchor
 
     def _remember_survivor(self, record: OperationRecord) -> None:
         """After an acknowledged unplanned promotion the journal knows who holds the newer writes (design §3)."""

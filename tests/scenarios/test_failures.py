@@ -61,10 +61,11 @@ def test_off_a_terminal_a_change_wants_a_yes(world: World) -> None:
 
 @pytest.mark.parametrize("mode", ["refuse", "silent"])
 def test_status_with_a_dead_site_is_quick_and_complete_for_the_other(world: World, mode: str) -> None:
-    assert world.run("status").code == 0
+    usual = {"REPLCTL_OBSERVE_TIMEOUT": "3s"}
+    assert world.run("status", environ=usual).code == 0
     world.control.kill("east", mode=mode)
     began = time.monotonic()
-    ran = world.run("status", "-o", "json")
+    ran = world.run("status", "-o", "json", environ=usual)
     assert time.monotonic() - began < 3.5
     assert ran.code == 3
     for line in ran.json["replications"]:
