@@ -30,7 +30,8 @@ class Judge:
         self.shown = shown
 
     def find(self, line: int, trail: Trail, value: str, allowed: str) -> None:
-        self.findings.append(Finding(f"{self.shown}:{line}: {dotted(trail)}", value, allowed))
+        place = f"{self.shown}:{line}: {dotted(trail)}".removesuffix(": ")
+        self.findings.append(Finding(place, value, allowed))
 
     def table(
         self, node: Node, trail: Trail, known: Collection[str], required: Collection[str] = ()

@@ -36,11 +36,12 @@ def config_schema() -> Schema:
 
 def replications_schema() -> Schema:
     """The schema of `replications.yaml`."""
+    rows = {"type": "array", "items": {"$ref": "#/$defs/Entry"}, "description": "The entries, [] for none."}
     return {
         "$schema": DIALECT,
         "title": "replctl replications.yaml",
         "description": "What shall be replicated, and which way.",
-        **_table({"replications": {"type": "array", "items": {"$ref": "#/$defs/Entry"}}}, ("replications",)),
+        **_table({"replications": rows}, entries.TOP_KEYS),
         "$defs": {
             "Entry": _entry(),
             "PowerStoreEnd": _powerstore(),

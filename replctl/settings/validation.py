@@ -32,10 +32,7 @@ class Validation:
     @property
     def sentence(self) -> str:
         if self.findings:
-            count = len(self.findings)
-            return (
-                f"{count} {'mistake' if count == 1 else 'mistakes'} in {' and '.join(map(str, self.files))}"
-            )
+            return counted(" and ".join(self.shown), len(self.findings))
         return f"valid: {_many(self.backends, 'backend')}, {_many(self.replications, 'replication')}"
 
 
