@@ -41,7 +41,7 @@ class Judge:
             return None
         for key in node.items:
             if key not in known:
-                allowed = f"{suggest(key, list(known))}allowed: {', '.join(known)}"
+                allowed = f"{suggest(key, known)}allowed: {', '.join(known)}"
                 self.find(node.lines[key], (*trail, key), "unknown key", allowed)
         for key in required:
             if key not in node.items:
@@ -65,7 +65,7 @@ class Judge:
         value = node.value if isinstance(node, Leaf) else None
         if isinstance(value, str) and value in words:
             return value
-        hint = suggest(value, list(words)) if isinstance(value, str) else ""
+        hint = suggest(value, words) if isinstance(value, str) else ""
         self.find(node.line, trail, shown(node), f"{hint}allowed: {', '.join(words)}")
         return None
 

@@ -7,7 +7,7 @@ not know, and no text with an `@` in it, which may be a URL with a password.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 
@@ -38,9 +38,11 @@ def findings(error: ValidationError, layers: Layers) -> list[Finding]:
     return [_finding(mistake, layers) for mistake in error.errors(include_url=False)]
 
 
-def suggest(word: str, known: Iterator[str] | list[str]) -> str:
-    """`did you mean "password"? ` when something near is known, else nothing."""
-    near = get_close_matches(word, list(known), n=1)
+def suggest(word: str, known: Iterable[str]) -> str:
+    """`did you mean "password"? ` when something near is known, or begins like it, else nothing."""
+    words = list(known)
+    begun = [each for each in words if len(word) > 1 and each.startswith(word)]
+    near = get_close_matches(word, words, n=1) or begun
     return f'did you mean "{near[0]}"? ' if near else ""
 
 
@@ -92,7 +94,7 @@ def _kind(path: Path, layers: Layers, missing: bool) -> Finding:
     value: Any = layers.values
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
-    hint = suggest(value, list(KINDS)) if isinstance(value, str) else ""
+    hint = suggest(value, KINDS) if isinstance(value, str) else ""
     return layers.finding(path, "missing" if missing else shown(value), f"{hint}allowed: {', '.join(KINDS)}")
 
 

@@ -14,7 +14,7 @@ from replctl.settings.desired import Replications, parse_replications
 from replctl.settings.effective import leaves
 from replctl.settings.loading import REPLICATIONS_NAME, Draft, Settings, draft_of
 from replctl.settings.mistakes import KINDS
-from replctl.settings.origin import Notice
+from replctl.settings.origin import Notice, counted
 from replctl.settings.secrets import SecretReference
 
 

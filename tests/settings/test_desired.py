@@ -164,7 +164,8 @@ replications.yaml:21: replications[3].local.mirror: missing: required
 replications.yaml:21: replications[3].local.volume: unknown key: allowed: backend, namespace, mirror, pvc, \
 replication_policy, schedule, storage_class, size
 replications.yaml:22: replications[3].peer: "east": a table, such as {backend: west, volume: ledger}
-replications.yaml:23: replications[3].hooks.after: unknown key: allowed: before_demote, after_promote
+replications.yaml:23: replications[3].hooks.after: unknown key: did you mean "after_promote"? \
+allowed: before_demote, after_promote
 replications.yaml:23: replications[3].hooks.before_demote.command: "quiesce": a list of texts: \
 a program and its arguments, no shell
 replications.yaml:23: replications[3].hooks.before_demote.timeout: "0s": a duration above zero, such as 5s
