@@ -310,6 +310,8 @@ class Breaker:
 
     def _say(self) -> None:
         """Tell what happened, outside of the lock: a subscriber may take its time, or ask us."""
+        if not self._events:
+            return
         with self._lock:
             events, self._events = self._events, []
         for event in events:

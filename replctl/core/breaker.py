@@ -159,7 +159,20 @@ def is_worth_keeping(before: BreakerState, after: BreakerState) -> bool:
 
     The time of a success alone is not: it would write on every call.
     """
-    return replace(before.memorable, last_success_at=None) != replace(after.memorable, last_success_at=None)
+    return _kept(before) != _kept(after)
+
+
+def _kept(state: BreakerState) -> tuple[object, ...]:
+    return (
+        state.position,
+        state.generation,
+        state.failures,
+        state.successes,
+        state.opened_at,
+        state.retry_at,
+        state.last_failure_at,
+        state.last_error,
+    )
 
 
 def _moved(state: BreakerState, position: Position) -> BreakerState:
