@@ -119,6 +119,12 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         "Unplanned failover in Paused_For_NDU or Paused_For_Migration.",
     ),
     _row(
+        "unplanned_from_fractured",
+        "accept*|refuse",
+        "CP §9.2, §17",
+        "Unplanned failover of a Fractured session of type Synchronous.",
+    ),
+    _row(
         "stop_test_in_unlisted_state",
         "refuse*|accept",
         "CP §7.1",

@@ -361,8 +361,10 @@ class Control:
         return r.ends[self._array(array)], r, now
 
     def _source(self, name: str) -> str:
-        ends = self._replication(name).ends.values()
-        return next((end.array for end in ends if end.role == SOURCE), ARRAYS[0])
+        with self._clock.lock:
+            r = self._replication(name)
+            self._world.settle(r, self._settled_now())
+            return next((end.array for end in r.ends.values() if end.role == SOURCE), ARRAYS[0])
 
     def _put(self, r: Replication, end: End, now: float, values: dict[str, Any]) -> None:
         before = end.role, end.state

@@ -78,7 +78,7 @@ LEGAL: dict[str, dict[str, str]] = {
     "Failing_Over": {_UNPLANNED: YES},
     "Failing_Over_For_DR": {},
     "Failed_Over": {_UNPLANNED: "forced", "reprotect": YES},
-    "Fractured": {"pause": YES, "promote": YES, "demote": YES},
+    "Fractured": {"pause": YES, "promote": YES, "demote": YES, _UNPLANNED: "unplanned_from_fractured"},
     "Switching_To_Metro_Sync": {"pause": "pause_while_switching"},
     "Switching_To_Synchronous": {},
     "Deleting": {},

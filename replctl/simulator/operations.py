@@ -19,6 +19,7 @@ from replctl.simulator.replication import (
     PAUSED,
     SOURCE,
     SYNCHRONIZING,
+    SYSTEM_PAUSED,
     Command,
     End,
     Event,
@@ -46,6 +47,8 @@ from replctl.simulator.steps import (
 CYCLES_PLAYED = 2
 # The share of a planned failover that its final copy takes; the rest is the change of roles.
 COPY_SHARE = 0.7
+# States in which a destination takes a copy.
+_WILLING = (OK, SYNCHRONIZING, SYSTEM_PAUSED)
 # Seconds between the end of a cycle that ran over and the start of the next.
 BREATH_SECONDS = 1.0
 
@@ -105,7 +108,7 @@ def _cycle_due(r: Replication, c: Conditions, at: float, timer: Operation) -> No
 def begin_cycle(r: Replication, c: Conditions, end: End, at: float, command: Command | None) -> None:
     """Copy from this end to its peer what changed; the data are those of now."""
     peer = r.peer(end)
-    if not c.data.up or peer.role != DESTINATION or peer.state == PAUSED:
+    if not c.data.up or peer.role != DESTINATION or peer.state not in _WILLING:
         op = begin(r, c, end, at, "cycle", SYNCHRONIZING, command, both=False)
         r.due(op, at, c.unreachable_delay(), _cycle_without_peer)
         return
@@ -451,10 +454,10 @@ def begin_initial_copy(r: Replication, c: Conditions, end: End, at: float) -> No
     """A new session: its first copy is the whole."""
     r.base, r.base_complete = EMPTY, False
     r.copies[r.peer(end).array].replace(at, EMPTY)
-    op = begin(r, c, end, at, "initial", "Initializing", None, peer_shows=True)
     for e in r.ends.values():
         e.last_sync_at = e.last_sync_ms = e.next_sync_at = None
-        enter(r, c, e, at, "created", transfer="Asynchronous_Initial_Sync")
+        e.transfer = "Asynchronous_Initial_Sync"
+    op = begin(r, c, end, at, "initial", "Initializing", None, peer_shows=True)
     r.due(op, at, c.durations["initial"] / 2, _initialized)
 
 

@@ -212,7 +212,7 @@ def test_a_pause_that_does_not_reach_the_peer_is_local_until_a_second_one(world)
     assert world.see()[3] == "Paused"
     assert world.see()[1] != "Paused"
     world.control.link("up")
-    world.control.advance(30)
+    world.control.advance(60)
     assert world.see() == ("Source", "System_Paused", "Destination", "Paused")
     assert world.act("west", "resume", query="").status == 422
     world.act("west", "pause")

@@ -1,0 +1,51 @@
+"""What the simulator costs at 20,000 sessions: the budget of design §11 with three times the room."""
+
+import json
+import time
+
+import pytest
+
+ROOM = 3.0
+GETS = 600
+GETS_A_SECOND = 1000
+PAGE_SECONDS = 0.1
+SELECT = (
+    "id,state,role,type,resource_type,data_transfer_state,local_resource_state,data_connection_state,local_resource_id,"
+    "remote_resource_id,remote_system_id,replication_rule_id,last_sync_timestamp,last_sync_duration,next_sync_timestamp,"
+    "progress_percentage,estimated_completion_timestamp,failover_test_in_progress,error_code,parent_replication_session_id"
+)
+
+
+@pytest.fixture
+def large(open_world):
+    return open_world(replications=20_000)
+
+
+def test_gets_by_id_and_a_page_of_two_thousand(large):
+    client = large["east"]
+    path = f"replication_session/{large.session_id('east')}?select=id,state,role,type"
+    client.get(path)
+    began = time.perf_counter()
+    for _ in range(GETS):
+        assert client.call("GET", path).status == 200
+    assert time.perf_counter() - began < ROOM * GETS / GETS_A_SECOND
+
+    durations = []
+    for page in range(5):
+        large.control.advance(30)
+        began = time.perf_counter()
+        answer = client.call(
+            "GET", f"replication_session?select={SELECT}&order=id&limit=2000&offset={page * 2000}"
+        )
+        durations.append(time.perf_counter() - began)
+        assert (answer.status, len(json.loads(answer.data))) == (206, 2000)
+    assert sorted(durations)[2] < ROOM * PAGE_SECONDS
+
+
+def test_looking_up_by_resource_does_not_walk_the_world(large):
+    client = large["west"]
+    began = time.perf_counter()
+    for _ in range(50):
+        group = client.get("volume_group?name=eq.ledger-vg&select=id")[0]["id"]
+        assert len(client.get(f"replication_session?local_resource_id=eq.{group}&select=id,state")) == 1
+    assert time.perf_counter() - began < ROOM * 100 / GETS_A_SECOND
