@@ -19,7 +19,9 @@ from typing import Any
 import httpcore
 import httpx
 
-from replctl.clock import Clock
+from replctl.clock import Cancel, Clock
+from replctl.core.errors import Interrupted
+from replctl.resilience import SLICE_SECONDS
 
 KEEP_ALIVE_SECONDS = 55.0  # longer than a tick of the daemon, shorter than what servers usually grant
 FRESH = "replctl.fresh"  # the request extension that asks for a connection of its own
@@ -34,13 +36,16 @@ class Network(httpcore.NetworkBackend):
         self._sockets = httpcore.SyncBackend()
 
     @contextmanager
-    def until(self, deadline: float) -> Iterator[None]:
-        """Bound everything that this thread does in here, by a time on the monotonic clock."""
-        self._here.deadline = deadline
+    def until(self, deadline: float, cancel: Cancel | None = None) -> Iterator[None]:
+        """Bound everything that this thread does in here, by a time on the monotonic clock.
+
+        `cancel` ends the wait for an answer too, for those who can do without one.
+        """
+        self._here.deadline, self._here.cancel = deadline, cancel
         try:
             yield
         finally:
-            del self._here.deadline
+            del self._here.deadline, self._here.cancel
 
     def bounded(self, seconds: float | None, too_late: type[httpcore.TimeoutException]) -> float:
         """The time-out of one operation; raises `too_late` when there is no time left for any."""
@@ -48,6 +53,22 @@ class Network(httpcore.NetworkBackend):
         if left <= 0:
             raise too_late("the deadline has passed")
         return left if seconds is None else min(seconds, left)
+
+    def read(self, stream: httpcore.NetworkStream, max_bytes: int, timeout: float | None) -> bytes:
+        """What has come in; raises Interrupted when the cancel is set meanwhile."""
+        left = self.bounded(timeout, httpcore.ReadTimeout)
+        cancel: Cancel | None = self._here.cancel
+        if cancel is None:
+            return stream.read(max_bytes, left)
+        while not cancel.is_set:
+            piece = min(SLICE_SECONDS, left)
+            left -= piece
+            try:
+                return stream.read(max_bytes, piece)
+            except httpcore.ReadTimeout:
+                if left <= 0:
+                    raise
+        raise Interrupted("interrupted while waiting for the answer")
 
     def connect_tcp(
         self,
@@ -85,7 +106,7 @@ class _Stream(httpcore.NetworkStream):
         self._network = network
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._network.bounded(timeout, httpcore.ReadTimeout))
+        return self._network.read(self._stream, max_bytes, timeout)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, self._network.bounded(timeout, httpcore.WriteTimeout))

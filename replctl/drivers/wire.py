@@ -165,7 +165,8 @@ class Wire:
         client = self._client()
         message = self._build(client, request, sign_in)
         message.extensions = {**message.extensions, "trace": course, FRESH: fresh}
-        with self._network.until(look.deadline):
+        # a change that was sent is waited for, cancelled or not: giving up would only make its outcome unknown
+        with self._network.until(look.deadline, None if request.changes else look.cancel):
             response = client.send(message, auth=None, stream=True)
             try:
                 content = _drained(response)

@@ -23,6 +23,7 @@ from sites import (
 )
 from wire import Handler, Peer, Seen, Server, and_close, just_close, raw, reply
 
+from replctl.clock import Cancel
 from replctl.core import errors
 from replctl.core.events import Noticed, WillRetry
 from replctl.core.model import TroubleKind
@@ -274,6 +275,38 @@ def test_a_deadline_that_has_passed_asks_nothing(site: Site) -> None:  # R31
     error = caller.fails(CHANGE, NotAsked, caller.look(0))
     assert "deadline" in error.message
     assert (server.connections, caller.failures(CHANGE)) == (0, 0)
+
+
+def test_a_cancel_ends_the_wait_for_an_answer_to_a_read(site: Site) -> None:  # R31
+    cancel = Cancel()
+
+    def cancel_and_hang(peer: Peer) -> None:
+        cancel.set()
+        peer.hang()
+
+    _, caller = site.pair(always(cancel_and_hang))
+    began = caller.clock.monotonic()
+    error = caller.fails(READ, errors.Interrupted, caller.look(cancel=cancel))
+    assert "waiting for the answer" in error.message
+    assert caller.clock.monotonic() - began < 5
+    assert caller.failures(READ) == 0
+
+
+def test_a_cancel_leaves_a_change_that_was_sent_its_answer(site: Site) -> None:  # R31
+    cancel = Cancel()
+
+    def cancel_and_answer(peer: Peer) -> None:
+        cancel.set()
+        peer.send(raw(204, b""))
+
+    _, caller = site.pair(always(cancel_and_answer))
+    assert caller.change(look=caller.look(cancel=cancel)).status == 204
+
+
+def test_a_look_that_could_be_cancelled_ends_in_time_too(site: Site) -> None:  # R31
+    _, caller = site.pair(always(Peer.hang), read_timeout_seconds=0.15)
+    caller.fails(READ, errors.TimedOut, caller.look(cancel=Cancel()))
+    caller.fails(READ, errors.TimedOut, caller.look(0.05, cancel=Cancel()))
 
 
 def test_an_idle_connection_that_was_closed_costs_a_read_nothing(site: Site) -> None:
