@@ -1,0 +1,66 @@
+"""Loss statements: in seeded disasters the true loss never exceeds what was stated before it happened."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from pathlib import Path
+
+import pytest
+from scenarios.test_unplanned import stamp
+from worlds import World, a_world
+
+SITES = 10
+EACH = 20  # replications of a site; together 200 disasters
+RPO_SECONDS = 300.0
+BELIEVED = 1.5  # times the interval between copies that a statement may overstate, in the median
+
+
+def replicas_on(world: World, array: str) -> list[str]:
+    """The replications that end on the array as replicas; their source is the other one."""
+    truths = world.control.truths()
+    return sorted(name for name, truth in truths.items() if truth["role"][array] == "Destination")
+
+
+def disaster(world: World, survivor: str, chance: random.Random) -> list[float]:
+    """One array dies with slow copies in flight and clocks apart; what was overstated for each replica, seconds."""
+    lost = "east" if survivor == "west" else "west"
+    for array in ("east", "west"):
+        world.control.skew(array, chance.uniform(-90, 90))
+    names = replicas_on(world, survivor)
+    for name in names:
+        if chance.random() < 0.6:
+            world.control.slow_copy(name, chance.uniform(5, 400))
+    world.control.advance(chance.uniform(600, 2000))
+    world.control.kill(lost, mode="refuse")
+    world.control.advance(chance.uniform(1, 600))
+    return [promoted(world, name, survivor) for name in names]
+
+
+def promoted(world: World, name: str, survivor: str) -> float:
+    verb = ("failover", name, "--to", survivor, "--peer-is-down", "--probe")
+    refused = world.act(*verb)
+    assert refused.guards == ["data-loss"], refused.out
+    loss = refused.operation["data_loss"]
+    point = stamp(loss["point"])
+    override = refused.operation["refusal"]["guards"][0]["override"]
+    done = world.act(*verb, override)
+    assert done.code == 0, done.out
+    truth = world.truth(name)
+    first_lost = truth["lost_at_failover_since"]
+    assert first_lost is None or first_lost >= point, (name, loss, truth)
+    assert loss["at_least_seconds"] <= loss["at_most_seconds"]
+    return 0.0 if first_lost is None else float(first_lost) - point
+
+
+@pytest.mark.timeout(300)
+def test_true_loss_is_within_the_statement_in_200_disasters(tmp_path: Path) -> None:
+    overstated: list[float] = []
+    for seed in range(SITES):
+        chance = random.Random(seed)
+        with a_world(tmp_path / str(seed), seed=seed, replications=EACH * 2) as world:
+            replicas = {array: len(replicas_on(world, array)) for array in ("east", "west")}
+            survivor = max(replicas, key=lambda array: replicas[array])
+            overstated += disaster(world, survivor, chance)
+    assert len(overstated) >= SITES * EACH
+    assert statistics.median(overstated) <= BELIEVED * RPO_SECONDS
