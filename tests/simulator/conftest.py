@@ -162,6 +162,18 @@ def open_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
         sim.stop()
 
 
+@pytest.fixture(scope="module")
+def large_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """20,000 replications, shared by the tests of a module."""
+    options = Options(
+        directory=tmp_path_factory.mktemp("large"), speed=0.0, start_at=START_AT, replications=20_000
+    )
+    with Simulator(options) as sim:
+        world = World(sim)
+        yield world
+        world.close()
+
+
 @pytest.fixture
 def world(open_world: Callable[..., World]) -> World:
     """Four replications, default assumptions, time stands still."""

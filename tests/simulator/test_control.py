@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from replctl.simulator import Options, Simulator
 from replctl.simulator.control import ControlError, list_methods
 
 LEDGER = "bank/ledger"
@@ -212,8 +213,6 @@ def test_the_log_says_what_the_world_did_and_why(world):
 
 
 def test_a_simulator_that_is_not_started_has_no_control(tmp_path):
-    from replctl.simulator import Options, Simulator
-
     with pytest.raises(RuntimeError, match="not started"):
         _ = Simulator(Options(directory=tmp_path)).control
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from replctl.simulator import Options, Simulator
+
 LEDGER = "bank/ledger"
 PLANNED = ("failover", {"is_planned": True})
 UNPLANNED = ("failover", {"is_planned": False})
@@ -47,8 +49,6 @@ def put(world, state, **fields):
 @pytest.fixture(scope="module")
 def court(tmp_path_factory):
     """A world of many sessions, one for each case; nothing is shared between cases but the sockets."""
-    from replctl.simulator import Options, Simulator
-
     with Simulator(
         Options(directory=tmp_path_factory.mktemp("court"), speed=0.0, start_at=1.9e9, replications=1)
     ) as sim:
