@@ -8,10 +8,9 @@ with secrets taken out. With `-o json` one document is printed in each of these 
 from __future__ import annotations
 
 import os
-import tempfile
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -21,11 +20,11 @@ from replctl.cli.surroundings import PROGRAM, Assemble, Surroundings, real
 from replctl.clock import Clock
 from replctl.core.errors import Finding, InvalidInput, ReplctlError
 from replctl.core.outcomes import ExitCode, Outcome, outcome_of
-from replctl.core.results import Failure
 
 if TYPE_CHECKING:
     import typer
-    from typer.core import TyperGroup
+
+    from replctl.core.results import Failure
 
 REPORT_MODE = 0o600
 SECRET_WORDS = ("password", "passwd", "secret", "token", "credential")
@@ -74,11 +73,11 @@ def _guarded(here: Surroundings, output: Output) -> int:
     except typer.TyperException as error:
         return _misused(here, output, error)
     except typer.Abort:
-        return _end(here, output, ExitCode.INTERRUPTED, Failure(code="interrupted", message="interrupted"))
+        return _stopped(here, output, ExitCode.INTERRUPTED, "interrupted")
     except KeyboardInterrupt:
-        return _end(here, output, ExitCode.INTERRUPTED, Failure(code="interrupted", message="interrupted"))
+        return _stopped(here, output, ExitCode.INTERRUPTED, "interrupted")
     except Terminated:
-        return _end(here, output, ExitCode.TERMINATED, Failure(code="interrupted", message="terminated"))
+        return _stopped(here, output, ExitCode.TERMINATED, "terminated")
     except BrokenPipeError:
         return ExitCode.FAILED
     except Exception as error:
@@ -101,17 +100,10 @@ def _dispatch(here: Surroundings) -> int:
     return int(code or 0)
 
 
-def _complete(tree: TyperGroup) -> int:
-    """Answer a shell's TAB; whatever goes wrong, nothing but candidates may reach the prompt."""
-    try:
-        tree.main(args=[], prog_name=PROGRAM)
-    except SystemExit:
-        return 0
-    return 0
-
-
 def _misused(here: Surroundings, output: Output, error: typer.TyperException) -> int:
     """What typer says about a command line, and where to read how it is meant."""
+    from replctl.core.results import Failure
+
     context = getattr(error, "ctx", None)
     message = error.format_message().replace("Value error, ", "")
     if message.startswith("Usage: "):  # a group without a command: its help is the answer
@@ -120,6 +112,12 @@ def _misused(here: Surroundings, output: Output, error: typer.TyperException) ->
     path = context.command_path if context is not None else PROGRAM
     failed = Failure(code="usage", message=message, remedy=f"{path} -h shows how it is used")
     return _end(here, output, ExitCode.USAGE, failed)
+
+
+def _stopped(here: Surroundings, output: Output, code: ExitCode, message: str) -> int:
+    from replctl.core.results import Failure
+
+    return _end(here, output, code, Failure(code="interrupted", message=message))
 
 
 def _end(
@@ -133,17 +131,22 @@ def _end(
 
     if output.format.is_document:
         outcome = Outcome.INTERRUPTED if code is ExitCode.TERMINATED else outcome_of(code)
-        output.document(documents.failure(command_name(here.argv), outcome, code, failed))
+        whole = replace(failed, message="; ".join((failed.message, *(str(each) for each in findings))))
+        output.document(documents.failure(command_name(here.argv), outcome, code, whole))
     output.tell(screens.error(failed, findings, output.message_width))
     return int(code)
 
 
 def failure_of(error: ReplctlError) -> Failure:
+    from replctl.core.results import Failure
+
     return Failure(code=error.code, message=str(error), remedy=error.remedy, retry_at=error.retry_at)
 
 
 def unexpected(here: Surroundings, error: Exception) -> Failure:
     """One sentence for a mistake of ours; the traceback goes to a file."""
+    from replctl.core.results import Failure
+
     try:
         place: str | None = str(write_report(here, error))
     except OSError:
@@ -158,10 +161,12 @@ def unexpected(here: Surroundings, error: Exception) -> Failure:
 
 def write_report(here: Surroundings, error: Exception) -> Path:
     """The traceback in a new file readable by its owner alone, in the state directory or else a temporary one."""
-    text = "".join(traceback.format_exception(error))
-    report = f"{PROGRAM} {' '.join(here.argv)}\n\n{redacted(text, here.environ)}"
+    import traceback
+
+    text = redacted("".join(traceback.format_exception(error)), here.environ)
+    report = f"{PROGRAM} {' '.join(here.argv)}\n\n{here.learned.redact(text)}"
     name = f"report-{int(here.clock.now() * 1000)}-{os.getpid()}.txt"
-    for folder in (*_report_folders(here.environ), Path(tempfile.mkdtemp(prefix=f"{PROGRAM}-"))):
+    for folder in _report_folders(here):
         try:
             descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, REPORT_MODE)
         except OSError:
@@ -172,10 +177,17 @@ def write_report(here: Surroundings, error: Exception) -> Path:
     raise OSError("no folder takes a report")
 
 
-def _report_folders(environ: Mapping[str, str]) -> list[Path]:
-    given, home = environ.get("REPLCTL_STATE_DIR"), environ.get("XDG_STATE_HOME")
-    own = Path(environ.get("HOME") or "/") / ".local" / "state"
-    return [Path(given)] if given else [Path(home or own) / PROGRAM]
+def _report_folders(here: Surroundings) -> Iterator[Path]:
+    """The state directory of the configuration, of the environment, of the home, and at last a new one."""
+    import tempfile
+
+    if here.learned.state_dir is not None:
+        yield here.learned.state_dir
+    if given := here.environ.get("REPLCTL_STATE_DIR"):
+        yield Path(given)
+    own = Path(here.environ.get("HOME") or "/") / ".local" / "state"
+    yield Path(here.environ.get("XDG_STATE_HOME") or own) / PROGRAM
+    yield Path(tempfile.mkdtemp(prefix=f"{PROGRAM}-"))
 
 
 def redacted(text: str, environ: Mapping[str, str]) -> str:

@@ -1,4 +1,8 @@
-"""`completion`: the script that teaches a shell the commands and options of this program."""
+"""`completion`: the script that teaches a shell the commands, options and values of this program.
+
+The script holds all it needs: pressing TAB starts nothing, and so can neither be slow nor print an error. It is made
+from the same tree that the command line is parsed with.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,6 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-
-from replctl.cli.surroundings import PROGRAM
-
-VARIABLE = f"_{PROGRAM.upper()}_COMPLETE"  # set by the scripts, read by the boundary
 
 
 class Shell(StrEnum):
@@ -24,8 +24,8 @@ def completion(
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
 ) -> int:
     """Print the completion script of a shell, to be sourced: . <(replctl completion bash)"""
-    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # typer's own, not marked as exported
+    from replctl.cli import shells
+    from replctl.cli.app import command
 
-    script = get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell.value)
-    context.obj.stdout.write(f"{script}\n")
+    context.obj.stdout.write(shells.SCRIPTS[shell.value](shells.places(command())))
     return 0

@@ -243,9 +243,14 @@ def _spread(
             spread.append(plain)
             continue
         kind = bundles[parameter.name]
-        inner = get_type_hints(kind, include_extras=True)
+        inner = _annotations(kind)
         spread.extend(_parameter(each, inner[each.name]) for each in fields(kind))
     return spread
+
+
+@functools.cache
+def _annotations(bundle: type[Any]) -> Mapping[str, Any]:
+    return get_type_hints(bundle, include_extras=True)
 
 
 def _parameter(field: Field[Any], annotation: Any) -> inspect.Parameter:

@@ -75,6 +75,8 @@ def opened(here: Surroundings, common: Common, looking: Looking | None = None) -
             observe_timeout_seconds=looking.observe_timeout_seconds,
         ) as services,
     ):
+        here.learned.redact = services.secrets.redact
+        here.learned.state_dir = services.settings.state_dir
         yield Session(
             here=here,
             common=common,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from replctl.cli.output import is_terminal
@@ -58,6 +59,14 @@ def assemble_really(
     )
 
 
+@dataclass(slots=True)
+class Learned:
+    """What came to be known on the way, for the report on a mistake of ours: secrets to leave out, a place for it."""
+
+    redact: Callable[[str], str] = str
+    state_dir: Path | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """All of the outside that a command may touch."""
@@ -70,6 +79,7 @@ class Surroundings:
     clock: Clock
     assemble: Assemble = assemble_really
     leave: Callable[[int], None] = os._exit  # at once, for the second Ctrl-C
+    learned: Learned = field(default_factory=Learned)
 
     @property
     def interactive(self) -> bool:

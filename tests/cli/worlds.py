@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import TracebackType
+from pathlib import Path
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 from fakes import START
@@ -34,6 +35,7 @@ from replctl.core.model import (
 from replctl.core.outcomes import Outcome
 from replctl.core.plans import Course, DataLoss, EndGoal, Evidence, Goal, Plan, Refusal, Step
 from replctl.core.results import EndStatus, Failure, OperationResult, ReplicationStatus, StatusReport
+from replctl.core.secrets import Secrets
 from replctl.engine import Proposal, Request
 
 WHO = Who(user="ann", host="runner", pid=4711)
@@ -240,6 +242,7 @@ class World:
     assembled: list[Mapping[str, Any]] = field(default_factory=list)
     broken: BaseException | None = None
     during: Any = None
+    state_dir: Path = Path("/nonexistent")
 
     def assemble(self, **given: Any) -> Services:
         self.assembled.append(given)
@@ -252,6 +255,8 @@ class Services:
     def __init__(self, world: World, report: Any) -> None:
         self.replications = {each.key: each for each in world.replications}
         self.engine = Engine(world, report)
+        self.secrets = Secrets()
+        self.settings = SimpleNamespace(state_dir=world.state_dir)
 
     def __enter__(self) -> Services:
         return self
