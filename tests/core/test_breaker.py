@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replctl.core.breaker import (
@@ -273,6 +273,7 @@ EVENTS = st.lists(
 )
 
 
+@settings(deadline=None)  # a busy machine proves nothing
 @given(EVENTS, st.integers(1, 6), st.integers(1, 3))
 def test_any_course_of_events_keeps_the_rules(events, failures: int, successes: int) -> None:  # R33-R37
     world = World(BreakerSettings(failure_threshold=failures, success_threshold=successes))
@@ -290,6 +291,7 @@ def test_any_course_of_events_keeps_the_rules(events, failures: int, successes: 
         world.holds(before)
 
 
+@settings(deadline=None)  # a busy machine proves nothing
 @given(st.lists(st.booleans(), max_size=40), st.floats(0, 30))
 def test_never_two_permits_at_once(results: list[bool], patience: float) -> None:  # R36
     state, now = opened(), NOON + 60

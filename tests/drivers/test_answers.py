@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from fakes import START, FakeClock
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sites import (
     Site,
@@ -253,6 +253,7 @@ ERROR_BODIES = st.recursive(
 )
 
 
+@settings(deadline=None)  # a busy machine proves nothing
 @given(ERROR_BODIES | JSON_VALUES)
 def test_any_error_body_is_read(body: Any) -> None:
     code, text = messages_of(body)
@@ -261,12 +262,14 @@ def test_any_error_body_is_read(body: Any) -> None:
     assert messages_of({"messages": json.dumps(body)}).text is not None
 
 
+@settings(deadline=None)  # a busy machine proves nothing
 @given(st.binary())
 def test_any_bytes_are_read_or_foreign(content: bytes) -> None:
     value, foreign = parse(content)
     assert not foreign or value is None
 
 
+@settings(deadline=None)  # a busy machine proves nothing
 @given(JSON_VALUES)
 def test_json_is_read_as_it_is(value: Any) -> None:
     assert parse(json.dumps(value).encode()) == (value, False)
@@ -310,6 +313,7 @@ def test_no_word_on_when_to_come_back(text: str) -> None:
     assert answered(retry_after=text).retry_at is None
 
 
+@settings(deadline=None)  # a busy machine proves nothing
 @given(st.text())
 def test_any_date_is_read_or_none(text: str) -> None:
     answer = answered(date=text.encode("ascii", "replace").decode())
