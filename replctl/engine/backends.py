@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
 from contextvars import copy_context
 from functools import partial
+from types import MappingProxyType
 from typing import TypeVar
 
 from replctl.clock import Clock
@@ -22,6 +23,7 @@ from replctl.resilience import Look
 
 OVERRUN_SECONDS = 0.4  # past the deadline, for a driver that is about to give up by itself
 GOODBYE_SECONDS = 3.0  # for all sign-outs together
+NO_OTHERS: Mapping[str, Look] = MappingProxyType({})
 Answers = Mapping[End, Observation]
 _T = TypeVar("_T")
 
@@ -41,13 +43,21 @@ class Backends:
                 self._drivers[backend] = self._open(backend)
             return self._drivers[backend]
 
-    def observe(self, ends: Iterable[End], look: Look) -> dict[End, Observation]:
-        """Every end, each backend at the same time; what has not answered carries its trouble."""
+    def observe(
+        self, ends: Iterable[End], look: Look, others: Mapping[str, Look] = NO_OTHERS
+    ) -> dict[End, Observation]:
+        """Every end, each backend at the same time; what has not answered carries its trouble.
+
+        `others` are the backends that are looked at otherwise.
+        """
         by_backend: dict[str, list[End]] = {}
         for end in ends:
             by_backend.setdefault(end.backend, []).append(end)
         patience = max(0.0, look.deadline - self._clock.monotonic()) + OVERRUN_SECONDS
-        calls = {name: partial(self._ask, name, asked, look) for name, asked in by_backend.items()}
+        calls = {
+            name: partial(self._ask, name, asked, others.get(name, look))
+            for name, asked in by_backend.items()
+        }
         answers = _at_once(calls, patience)
         seen: dict[End, Observation] = {}
         for name, asked in by_backend.items():

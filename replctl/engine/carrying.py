@@ -95,7 +95,7 @@ class Carrier:
             probe=self.request.probe or (before_send and self.intent.acknowledged.unplanned),
             cancel=self.request.cancel,
         )
-        self.pair = self.desk.watcher.pair(self.intent.replication, look)
+        self.pair = self.desk.watcher.pair_for(self.intent, look)
         return self.pair
 
     def _write(self, kept: StepRecord, **changes: object) -> StepRecord:

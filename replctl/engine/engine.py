@@ -116,11 +116,10 @@ class Engine:
             return self._result(intent, Outcome.PLANNED, plan=proposed.plan, pair=proposed.pair)
 
     def _propose(self, intent: Intent, request: Request) -> Proposal | OperationResult:
-        replication = intent.replication
         _check_backends_named(intent)
         joins = self._joinable(intent)
         look = self._look(request, PROPOSE_SECONDS, retry=True, probe=intent.acknowledged.unplanned)
-        pair = self._watcher.pair(replication, look)
+        pair = self._watcher.pair_for(intent, look)
         trouble = self._blocking_trouble(intent, pair)
         if trouble is not None:
             return trouble
@@ -403,7 +402,7 @@ class Engine:
             return self._errored(intent, error)
         with correlation(intent.replication.namespace, intent.replication.name, self._clock):
             look = self._look(request, PROPOSE_SECONDS, retry=True, probe=acknowledged.unplanned)
-            pair = self._watcher.pair(intent.replication, look)
+            pair = self._watcher.pair_for(intent, look)
             trouble = self._blocking_trouble(intent, pair)
             if trouble is not None:
                 return trouble

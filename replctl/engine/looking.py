@@ -6,7 +6,7 @@ Nothing here changes a backend. What has not answered is shown from the store's 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from replctl.clock import Clock
 from replctl.core.health import judge
@@ -53,6 +53,14 @@ class Watcher:
 
     def pair(self, replication: Replication, look: Look) -> Pair:
         return self.pairs([replication], look)[replication.key]
+
+    def pair_for(self, intent: Intent, look: Look) -> Pair:
+        """Before a change. A peer that is said to be down is asked once, not again and again."""
+        replication = intent.replication
+        once = replace(look, retry=False) if intent.is_takeover else look
+        ends = (replication.local, replication.peer)
+        seen = self.backends.observe(ends, look, {replication.peer.backend: once})
+        return settle(Pair(seen[replication.local], seen[replication.peer]))
 
     def remember(self, replications: Sequence[Replication], pairs: Mapping[str, Pair]) -> None:
         """Keep what was read, for the day on which a site does not answer."""
