@@ -1,7 +1,7 @@
 """The desired-state file: what shall be replicated, and which way, as `core.model.Replication` values.
 
-Checked by hand over marked YAML rather than by a model per entry: ten thousand entries are read in about a
-second, and every mistake keeps its line. Two entries may not name the same end; what only ids can tell is
+Checked by hand over marked YAML, so that every mistake keeps its line; ten thousand entries are read in about a
+second, most of which is YAML. Two entries may not name the same end; what only ids can tell is
 judged by `clashes` once a driver has resolved them. Nothing is guessed: an end names its backend and its thing.
 """
 

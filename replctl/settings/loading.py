@@ -47,8 +47,7 @@ class Surroundings:
     def of(cls, environ: Mapping[str, str] | None, home: Path | None, cwd: Path | None) -> Surroundings:
         """The process's own, where nothing else is given."""
         environ = os.environ if environ is None else environ
-        home = home or Path(environ.get("HOME") or Path.home())
-        return cls(MappingProxyType(dict(environ)), home, (cwd or Path.cwd()).absolute())
+        return cls(MappingProxyType(dict(environ)), home or _home(environ), (cwd or _cwd()).absolute())
 
     def shown(self, path: Path) -> str:
         """A path as people call it from here."""
@@ -59,6 +58,22 @@ class Surroundings:
         """A base directory of the XDG specification, in which a relative path counts as unset."""
         given = Path(self.environ.get(variable, ""))
         return given if given.is_absolute() else self.home / default
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    """In a container the user may have no home, nor even a name; then it is the root directory."""
+    try:
+        return Path(environ.get("HOME") or Path.home())
+    except RuntimeError:
+        return Path("/")
+
+
+def _cwd() -> Path:
+    """A working directory may have been removed under us; nothing relative can be meant then."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

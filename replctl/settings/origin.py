@@ -117,8 +117,10 @@ class Layers:
             if not isinstance(inner, dict):
                 return  # a weaker layer has something else here, and that is the mistake to tell
             table = inner
-        if setting.path:
-            table[setting.path[-1]] = {} if isinstance(setting.value, Mapping) else setting.value
+        if isinstance(setting.value, Mapping):
+            _open(table, setting.path)
+        elif setting.path:
+            table[setting.path[-1]] = setting.value
         self.origins[setting.path] = setting.origin
 
     def _drop(self, path: Path) -> None:
@@ -129,6 +131,12 @@ class Layers:
             table.pop(path[-1], None)
         for known in [known for known in self.origins if known[: len(path)] == path]:
             del self.origins[known]
+
+
+def _open(table: dict[str, Any], path: Path) -> None:
+    """Make sure that there is a table; one that a weaker layer began is added to."""
+    if path and not isinstance(table.get(path[-1]), dict):
+        table[path[-1]] = {}
 
 
 def _whole(path: Path) -> Path | None:

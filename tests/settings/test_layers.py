@@ -91,6 +91,20 @@ def test_a_whole_backend_can_come_from_the_environment(place: Place) -> None:
     assert origin_of(place, "backends.north.password")[0] == "<from command pass>"
 
 
+def test_a_table_in_a_variable_is_laid_over_the_file_s(place: Place) -> None:
+    place.environ |= {
+        "REPLCTL_DAEMON": '{"interval": "5s", "max_parallel": 2}',
+        "REPLCTL_DAEMON__MAX_PARALLEL": "3",
+        "REPLCTL_BACKENDS": '{"west": {"username": "other"}}',
+    }
+    settings = place.load(CONFIG + "daemon: {interval: 9s, autonomy: observe}\n")
+    assert (settings.daemon.interval_seconds, settings.daemon.autonomy) == (5.0, "observe")
+    assert settings.daemon.max_parallel == 3
+    assert len(settings.backends) == 4
+    assert origin_of(place, "backends.west.username") == ("other", "environment REPLCTL_BACKENDS")
+    assert origin_of(place, "backends.west.url") == ("https://west.example", "config.yaml:4")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
@@ -180,3 +194,19 @@ def test_a_missing_file_that_was_named_is_an_error(place: Place) -> None:
     place.environ["REPLCTL_CONFIG"] = "gone.yaml"
     with pytest.raises(InvalidConfiguration, match=r"gone\.yaml cannot be read"):
         load({}, place.environ, home=place.home, cwd=place.directory)
+
+
+def test_without_a_home_or_a_working_directory(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user has no name, or a shell whose directory was removed."""
+    path = place.write("config.yaml", CONFIG + "state_dir: state\n")
+    gone = place.directory / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", _nobody)
+    assert load({"config": str(path)}, {}).state_dir == place.directory / "state"
+
+
+def _nobody(_uid: int) -> None:
+    raise KeyError
