@@ -107,7 +107,12 @@ def judge(
     def dry(intent: Intent) -> OperationResult:
         return _settled(session, intent, lambda: session.services.engine.dry_run(intent, request))
 
-    return in_parallel(dry, intents, at_once)
+    with session.progress.looking(_those(intents)):
+        return in_parallel(dry, intents, at_once)
+
+
+def _those(intents: Sequence[Intent]) -> str:
+    return intents[0].replication.key if len(intents) == 1 else f"{len(intents)} replications"
 
 
 def _carry_out(
@@ -123,7 +128,8 @@ def _carry_out(
         except ReplctlError as error:
             return ended_by(session, intent, error)
 
-    judged = in_parallel(propose, intents, acting.max_parallel)
+    with session.progress.looking(_those(intents)):
+        judged = in_parallel(propose, intents, acting.max_parallel)
     offers = [each for each in judged if isinstance(each, Proposal)]
     stopped = [each for each in judged if isinstance(each, OperationResult) and each.outcome not in SETTLED]
     if stopped and not (acting.keep_going and offers):

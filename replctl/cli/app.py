@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from replctl import __version__
 from replctl.cli import breaker, completion, config, demo, looking, op, simulate, verbs
+from replctl.cli.helping import Command, Group
 from replctl.cli.options import bundled
 
 ABOUT = "Storage replication, driven directly over the vendors' own APIs."
@@ -47,6 +47,7 @@ def _group(help: Help = False) -> None:
 
 def _new(help: str, **more: Any) -> typer.Typer:
     return typer.Typer(
+        cls=Group,
         help=help,
         add_completion=False,
         add_help_option=False,
@@ -61,35 +62,36 @@ def _new(help: str, **more: Any) -> typer.Typer:
 COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
     "Looking": (looking.status, looking.plan, looking.history, looking.explain),
     "Acting": (verbs.promote, verbs.demote, verbs.failover, verbs.reprotect),
+    "Housekeeping": (completion.completion,),
     "Trying": (simulate.simulate, demo.demo),
-    "Shell": (completion.completion,),
 }
 GROUPS: Mapping[str, tuple[str, tuple[Callable[..., int], ...]]] = {
     "op": (
-        "Operations that the journal knows: list, show, wait, resume, abandon.",
+        "Operations that the journal knows.",
         (op.list_, op.show, op.wait, op.resume, op.abandon),
     ),
-    "breaker": ("Circuit breakers: list, reset.", (breaker.list_, breaker.reset)),
-    "config": ("The configuration: show, validate, path.", (config.show, config.validate, config.path)),
+    "breaker": ("Circuit breakers between us and the backends.", (breaker.list_, breaker.reset)),
+    "config": ("The configuration in force.", (config.show, config.validate, config.path)),
 }
 
 
-def command() -> TyperGroup:
+def command() -> Group:
     """The whole tree, built."""
     app = _new(ABOUT)
     app.callback()(_root)
-    for commands in COMMANDS.values():
-        _add(app, commands)
+    for heading, commands in COMMANDS.items():
+        _add(app, commands, heading)
     for name, (help, commands) in GROUPS.items():
         group = _new(help)
         group.callback(help=help)(_group)
         _add(group, commands)
-        app.add_typer(group, name=name)
+        app.add_typer(group, name=name, rich_help_panel="Housekeeping")
     built = typer.main.get_command(app)
-    assert isinstance(built, TyperGroup)
+    assert isinstance(built, Group)
     return built
 
 
-def _add(app: typer.Typer, commands: Iterable[Callable[..., int]]) -> None:
+def _add(app: typer.Typer, commands: Iterable[Callable[..., int]], heading: str | None = None) -> None:
     for function in commands:
-        app.command(function.__name__.rstrip("_"))(bundled(function))
+        name = function.__name__.rstrip("_")
+        app.command(name, cls=Command, rich_help_panel=heading)(bundled(function))

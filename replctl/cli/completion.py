@@ -23,7 +23,10 @@ def completion(
     *,
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
 ) -> int:
-    """Print the completion script of a shell, to be sourced: . <(replctl completion bash)"""
+    """Print the completion script of a shell.
+
+    It is to be sourced, in bash and zsh: source <(replctl completion bash)
+    """
     from replctl.cli import shells
     from replctl.cli.app import command
 

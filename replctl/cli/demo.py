@@ -100,7 +100,10 @@ EPILOGUE = (
 
 
 def demo(context: typer.Context) -> int:
-    """Play a failover on simulated arrays, with the real commands of this program; takes a minute."""
+    """Play a failover on simulated arrays; takes a minute.
+
+    Every command in it is a real one, and could be typed.
+    """
     import tempfile
 
     from replctl.cli.signals import Interrupts

@@ -30,7 +30,9 @@ def status(context: typer.Context, *, names: OptionalNames = None, looking: Look
 
     with opened(context.obj, common, looking) as session:
         request = Request(probe=looking.probe, cancel=session.interrupts.cancel)
-        report = session.services.engine.status(_chosen(session, names), request)
+        chosen = _chosen(session, names)
+        with session.progress.looking(f"{len(chosen)} replications"):
+            report = session.services.engine.status(chosen, request)
         output = session.output
         if output.format.is_document:
             output.document(documents.status(report))
@@ -51,7 +53,10 @@ def plan(
     looking: Looking,
     common: Common,
 ) -> int:
-    """Show what the desired-state file asks for and what it would take; changes nothing."""
+    """Show what the file asks for and what it would take.
+
+    Every replication is compared with the desired-state file; nothing is changed.
+    """
     from replctl.cli.acting import judge, of_judged, show
     from replctl.cli.session import opened
     from replctl.core.outcomes import ExitCode, Outcome
@@ -79,7 +84,7 @@ def history(
     ] = False,
     common: Common,
 ) -> int:
-    """Show the state changes that were made or noticed, oldest first."""
+    """Show the state changes made or noticed, oldest first."""
     from replctl.cli import documents, tables
     from replctl.cli.output import Format
     from replctl.cli.session import opened
@@ -100,7 +105,10 @@ def history(
 
 
 def explain(context: typer.Context, *, name: OneName, looking: Looking, common: Common) -> int:
-    """Say all about one replication: both ends, why it is in this state, and what each verb would do now."""
+    """Say all about one replication: why, and what now.
+
+    Both ends in the vendor's words, why it is in this state, and what each verb would do or which guard refuses.
+    """
     from replctl.cli import documents, explaining, names
     from replctl.cli.output import Format
     from replctl.cli.session import opened
@@ -110,7 +118,8 @@ def explain(context: typer.Context, *, name: OneName, looking: Looking, common: 
     with opened(context.obj, common, looking) as session:
         replication = names.resolve_one(name, _known(session), common.namespace)
         request = Request(probe=looking.probe, cancel=session.interrupts.cancel)
-        explained = session.services.engine.explain(replication, request)
+        with session.progress.looking(replication.key):
+            explained = session.services.engine.explain(replication, request)
         output = session.output
         if output.format.is_document:
             output.document(documents.explanation(explained, session.now))

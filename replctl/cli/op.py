@@ -89,7 +89,10 @@ def wait(
     looking: Looking,
     common: Common,
 ) -> int:
-    """Wait until an operation has ended, and end with its outcome; sends nothing."""
+    """Wait for the end of an operation; sends nothing.
+
+    The exit code is that of its outcome.
+    """
     from replctl.cli.session import opened
     from replctl.engine import Request
 
@@ -116,7 +119,10 @@ def resume(
     looking: Looking,
     common: Common,
 ) -> int:
-    """Go on with an operation that nobody carries out any more; its flags are given anew."""
+    """Go on with an operation that nobody carries out.
+
+    The guards that it answered are answered anew.
+    """
     from replctl.cli.session import opened
     from replctl.engine import Request
 
@@ -141,7 +147,7 @@ def resume(
 
 
 def abandon(context: typer.Context, *, operation: OperationId, confirming: Confirming, common: Common) -> int:
-    """Close the books on an operation that will not be finished; touches no backend."""
+    """Close the books on an operation; touches no backend."""
     from replctl.cli.session import opened
     from replctl.engine import Request
 

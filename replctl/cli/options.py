@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -22,13 +23,14 @@ from replctl.core.model import Acknowledgements
 
 DEFAULT_MAX_PARALLEL = 16
 
-Names = Annotated[list[str], typer.Argument(metavar="[NAMESPACE/]NAME...", help="Replications.")]
+Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Replications, as [NAMESPACE/]NAME.")]
 OptionalNames = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAMESPACE/]NAME", help="Replications; all without a name.")
+    list[str] | None,
+    typer.Argument(metavar="NAME", help="Replications, as [NAMESPACE/]NAME; all without one."),
 ]
-OneName = Annotated[str, typer.Argument(metavar="[NAMESPACE/]NAME", help="A replication.")]
+OneName = Annotated[str, typer.Argument(metavar="NAME", help="A replication, as [NAMESPACE/]NAME.")]
 OptionalName = Annotated[
-    str | None, typer.Argument(metavar="[NAMESPACE/]NAME", help="A replication; all without a name.")
+    str | None, typer.Argument(metavar="NAME", help="A replication, as [NAMESPACE/]NAME; all without one.")
 ]
 Timeout = Annotated[
     str | None,
@@ -56,7 +58,9 @@ class Common:
     ] = None
     no_input: Annotated[bool, typer.Option("--no-input", help="Ask nothing, even on a terminal.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no commentary.")] = False
-    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; -vv says most.")] = 0
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, show_default=False, help="Say more; -vv says most.")
+    ] = 0
     color: Annotated[Colour, typer.Option("--color", metavar="WHEN", help="auto, always or never.")] = (
         Colour.AUTO
     )
@@ -98,7 +102,9 @@ class Waiting(Confirming):
     wait: Annotated[
         bool,
         typer.Option(
-            "--wait/--no-wait", help="Wait for the end, or leave with code 8 once it is on its way."
+            "--wait/--no-wait",
+            show_default=False,
+            help="Wait for the end (as it does), or leave with code 8 once it is on its way.",
         ),
     ] = True
     timeout: Timeout = None
@@ -212,6 +218,19 @@ def seconds(option: str, text: str | None) -> float | None:
         raise InvalidInput(f"{option}: {error.message}", findings=error.findings) from error
 
 
+# Under which heading of `-h` the options of a bundle stand.
+HEADINGS: Mapping[type, str] = {
+    Acting: "Acting",
+    Waiting: "Acting",
+    Confirming: "Acting",
+    TakeoverGuards: "Guards, each answered by its own flag",
+    ReprotectGuards: "Guards, each answered by its own flag",
+    HoldGuard: "Guards, each answered by its own flag",
+    Looking: "Looking",
+    Common: "Everywhere",
+}
+
+
 def bundled(function: Callable[..., int]) -> Callable[..., int]:
     """Spread each parameter whose type is a bundle over the command's signature."""
     hints = get_type_hints(function, include_extras=True)
@@ -244,7 +263,7 @@ def _spread(
             continue
         kind = bundles[parameter.name]
         inner = _annotations(kind)
-        spread.extend(_parameter(each, inner[each.name]) for each in fields(kind))
+        spread.extend(_parameter(each, inner[each.name], HEADINGS[kind]) for each in fields(kind))
     return spread
 
 
@@ -253,8 +272,11 @@ def _annotations(bundle: type[Any]) -> Mapping[str, Any]:
     return get_type_hints(bundle, include_extras=True)
 
 
-def _parameter(field: Field[Any], annotation: Any) -> inspect.Parameter:
+def _parameter(field: Field[Any], annotation: Any, heading: str) -> inspect.Parameter:
     default = inspect.Parameter.empty if field.default is MISSING else field.default
+    kind, option = get_args(annotation)
+    under = copy(option)
+    under.rich_help_panel = heading
     return inspect.Parameter(
-        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, under]
     )

@@ -7,7 +7,8 @@ time elapsed, the array's own percentage and what both ends say. Nothing is show
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -43,6 +44,7 @@ class Progress:
         self._output = output
         self._clock = clock
         self._running: dict[str, Running] = {}
+        self._looking: tuple[str, float] | None = None
         self._lock = threading.RLock()
         self._live: Live | None = None
 
@@ -64,6 +66,16 @@ class Progress:
             self._running.clear()
         if live is not None:
             live.stop()
+
+    @contextmanager
+    def looking(self, at: str) -> Iterator[None]:
+        """While backends are asked before anything begins: on a terminal a line says so."""
+        self._looking = (at, self._clock.monotonic())
+        try:
+            with self:
+                yield
+        finally:
+            self._looking = None
 
     def _note(self, event: events.Event) -> None:
         match event:
@@ -113,6 +125,8 @@ class Progress:
             running = list(self._running.values())
         now = self._clock.monotonic()
         lines = [in_hand(each, now) for each in running]
+        if self._looking is not None and not lines:
+            lines = [_looks(*self._looking, now)]
         return Group(*(_rich(each) for each in lines)) if lines else Text("")
 
 
@@ -160,6 +174,12 @@ def _ended(event: events.StepEnded) -> Line:
     word = "" if good else f": {event.outcome.replace('_', ' ')}"
     took = dim(f"  {format_duration(event.seconds)}")
     return line(sign, " ", strong(event.replication), f" {event.step} on {event.backend}{word}", took)
+
+
+def _looks(at: str, since: float, now: float) -> Line:
+    return line(
+        Span("•", Role.BUSY), f" looking at {at}, ", format_duration(float(int(max(0.0, now - since))))
+    )
 
 
 def in_hand(running: Running, now: float) -> Line:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from replctl.cli import schemas
 from replctl.core import states
 from replctl.core.guards import GUARDS
 from replctl.core.outcomes import CODES, MEANINGS, ExitCode, Outcome
@@ -104,7 +105,7 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
 
 def files() -> Mapping[str, str]:
     """What is written, by its path in the source tree."""
-    return {PAGE: page()}
+    return {PAGE: page(), **schemas.files()}
 
 
 def page() -> str:

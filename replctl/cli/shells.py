@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from replctl.cli.helping import LONGEST_SENTENCE
 from replctl.cli.output import Colour, Format
 
 FILES = ("--config", "--dir")
@@ -53,7 +54,7 @@ def places(tree: Any) -> list[Place]:
 
 def _walk(node: Any, above: tuple[str, ...]) -> Iterator[Place]:
     commands: Mapping[str, Any] = getattr(node, "commands", {})
-    offers = [(name, child.get_short_help_str(80)) for name, child in commands.items()]
+    offers = [(name, child.get_short_help_str(LONGEST_SENTENCE)) for name, child in commands.items()]
     arguments = [each for each in node.params if each.param_type_name == "argument"]
     offers += [(word, "") for each in arguments for word in VALUES.get(each.metavar or "", ())]
     options = [_option(each) for each in node.params if each.param_type_name == "option"]

@@ -42,7 +42,10 @@ def simulate(
     ] = False,
     common: Common,
 ) -> int:
-    """Serve two simulated, linked arrays until Ctrl-C; print one JSON line once they answer."""
+    """Serve two simulated, linked arrays until Ctrl-C.
+
+    Writes configuration and credentials into DIR, and prints one JSON line once the arrays answer.
+    """
     from replctl.cli.session import output_for
     from replctl.core.errors import InvalidInput
     from replctl.simulator import Options

@@ -48,7 +48,10 @@ def promote(
 def demote(
     context: typer.Context, names: Names, acting: Acting, hold: HoldGuard, looking: Looking, common: Common
 ) -> int:
-    """Make the local side the replica and the other one the source; planned, nothing is lost."""
+    """Make the local side the replica, the other one the source.
+
+    Planned: nothing is lost.
+    """
     return _act(context, common, looking, acting, Verb.DEMOTE, names, acknowledged(hold, None, None))
 
 
@@ -85,7 +88,10 @@ def reprotect(
     looking: Looking,
     common: Common,
 ) -> int:
-    """After an unplanned promotion: make the old source, once it is back, the replica."""
+    """Make the old source, once it is back, the replica.
+
+    For the time after an unplanned promotion: the survivor keeps its data and replicates to the old source.
+    """
     given = acknowledged(hold, None, guards)
     return _act(context, common, looking, acting, Verb.REPROTECT, names, given, survivor=guards.survivor)
 
