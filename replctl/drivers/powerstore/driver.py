@@ -24,6 +24,7 @@ from replctl.core.errors import (
     NotFound,
     Rejected,
     ReplctlError,
+    excerpt,
     trouble_of,
 )
 from replctl.core.events import Noticed, Report
@@ -321,8 +322,9 @@ class PowerStoreDriver:
             ) from error
         if value not in (row.id, row.text("name")):
             self._memory.forget(end)
+            called = excerpt(row.text("name") or "")
             raise NotFound(
-                f"nothing was sent: what was {SHOWN[kind]} {value} is now called {row.text('name')}",
+                f"nothing was sent: what was {SHOWN[kind]} {value} is now called {called}",
                 backend=self._backend,
             )
 

@@ -178,7 +178,9 @@ class Lookup:
         fresh = {end: known for end in wanted if (known := self._memory.recall_fresh(end)) is not None}
         source: Source = self._listing if whole else self._asking
         found = self._by_session(fresh, source)
-        if whole:  # what a list shows twice may only have changed while its pages came: that is asked again too
+        if (
+            whole
+        ):  # what a list shows twice may only have changed while its pages came: that is asked again too
             listed = self._by_name([end for end in wanted if end not in fresh], source)
             found.update({end: row for end, row in listed.items() if isinstance(row, Row)})
         missing = [end for end in wanted if end not in found]

@@ -6,7 +6,7 @@ else assigned is never replaced.
 
 from __future__ import annotations
 
-from replctl.core.errors import Conflict, InvalidInput, NotFound, Unsupported
+from replctl.core.errors import Conflict, InvalidInput, NotFound, Unsupported, excerpt
 from replctl.core.model import End
 from replctl.core.plans import Receipt
 from replctl.drivers.http import BackendClient
@@ -48,7 +48,7 @@ class Policies:
             return Receipt()
         if assigned:
             raise Conflict(
-                f"the {described(end)} has another protection policy already ({assigned}); it is not replaced",
+                f"the {described(end)} has another protection policy ({excerpt(assigned)}); it is not replaced",
                 remedy="remove that policy on the array first, if nothing else needs it",
                 backend=self._backend,
                 operation="create",
@@ -119,5 +119,7 @@ def _kind_of(resource_type: str | None) -> str:
     """A session's resource type as the kind of thing that it protects; spellings differ (CP §6.2)."""
     kind = (resource_type or "").lower()
     if kind not in (VOLUME, GROUP):
-        raise Unsupported(f"replctl makes and removes replication of volumes and groups, not of a {kind}")
+        raise Unsupported(
+            f"replctl makes and removes replication of volumes and groups, not of a {excerpt(kind)}"
+        )
     return kind

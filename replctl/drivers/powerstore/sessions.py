@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from replctl.core.errors import EXCERPT_CHARACTERS, excerpt
 from replctl.core.model import (
     Mode,
     Observation,
@@ -23,7 +24,7 @@ from replctl.core.model import (
     TroubleKind,
 )
 from replctl.drivers.powerstore import words
-from replctl.drivers.powerstore.stamps import ClockReading, Sync, cycle_point, mirror_point, moment
+from replctl.drivers.powerstore.stamps import ClockReading, Sync, cycle_point, mirror_point, moment, number
 
 Values = Mapping[str, Any]
 
@@ -138,26 +139,30 @@ def _point(
 
 def _progress(row: Row, clock: ClockReading | None) -> Progress | None:
     """The array's own word on a running copy; its estimate is a hint, so an unknown offset counts as none."""
-    percent = row.values.get("progress_percentage")
-    numeric = isinstance(percent, int | float) and not isinstance(percent, bool)
+    percent = number(row.values.get("progress_percentage"))
     ends_at = moment(row.values.get("estimated_completion_timestamp"))
-    if not numeric and ends_at is None:
+    if percent is None and ends_at is None:
         return None
     offset = clock.offset if clock else 0.0
-    return Progress(
-        percent=float(percent) if numeric else None,  # type: ignore[arg-type]  # narrowed by `numeric`
-        ends_at=None if ends_at is None else ends_at - offset,
-    )
+    return Progress(percent=percent, ends_at=None if ends_at is None else ends_at - offset)
 
 
 def _vendor(row: Row, remote: Row | None) -> Mapping[str, Scalar]:
     shown: dict[str, Scalar] = {"session": row.id}
-    for name in _SHOWN:
-        value = row.values.get(name)
-        shown[name] = value if value is None or isinstance(value, str | int | float) else str(value)
+    shown.update((name, row.values.get(name)) for name in _SHOWN)
     shown["remote_system"] = remote.text("name") if remote else None
     shown["remote_system_state"] = remote.text("state") if remote else None
-    return MappingProxyType(shown)
+    return MappingProxyType({name: _printable(value) for name, value in shown.items()})
+
+
+def _printable(value: Any) -> Scalar:
+    """A foreign value as it may be shown; terminals and logs see no control characters."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int | float):
+        return number(value)
+    text = str(value)
+    return text if len(text) <= EXCERPT_CHARACTERS and text.isprintable() else excerpt(text)
 
 
 def strange_words(rows: Iterable[Row], remotes: Iterable[Row]) -> set[tuple[str, str]]:
@@ -177,7 +182,7 @@ def _add_strange(
     found: set[tuple[str, str]], field: str, value: str | None, table: Mapping[str, object]
 ) -> None:
     if value is not None and value not in table:
-        found.add((field, value))
+        found.add((field, words.said(value)))
 
 
 def no_session(backend: str, resource: str, read_at: float) -> Observation:
@@ -195,6 +200,7 @@ def no_session(backend: str, resource: str, read_at: float) -> Observation:
 
 def member_of(backend: str, resource: str, group: str, read_at: float) -> Observation:
     """A volume that is replicated as a member of a group: to be named by that group (R78)."""
+    group = excerpt(group)
     return Observation(
         backend=backend,
         observed_at=read_at,
@@ -219,7 +225,7 @@ def not_found(backend: str, what: str, read_at: float) -> Observation:
 
 def ambiguous(backend: str, what: str, ids: Iterable[str], read_at: float) -> Observation:
     """The array answered: several things bear that name."""
-    named = ", ".join(sorted(ids))
+    named = excerpt(", ".join(sorted(ids)))
     trouble = Trouble(
         kind=TroubleKind.AMBIGUOUS,
         code="ambiguous",

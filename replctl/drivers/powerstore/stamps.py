@@ -6,6 +6,7 @@ that a loss is never stated smaller than it is. What is not known stays None, ne
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,16 +63,20 @@ def clock_reading(system_time: object, sent_at: float, received_at: float) -> Cl
     return ClockReading(theirs - (sent_at + half), half + resolution(system_time))
 
 
+def number(value: object) -> float | None:
+    """A foreign number as a finite float; None for null, for a truth value and for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
 def duration_seconds(value: object) -> float | None:
     """`last_sync_duration` in seconds; None for null and for what no cycle can last."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not value >= 0
-        or value == float("inf")
-    ):
-        return None
-    return value * MILLISECOND
+    milliseconds = number(value)
+    return milliseconds * MILLISECOND if milliseconds is not None and milliseconds >= 0 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

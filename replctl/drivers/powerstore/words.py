@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
+from replctl.core.errors import excerpt
 from replctl.core.model import Flow, Link, Mode, State, StateNote
 
 SOURCE = "Source"
@@ -31,6 +32,7 @@ RESUME = "resume"
 START_TEST = "start_test"
 STOP_TEST = "stop_test"
 
+LONGEST_WORD = 40  # characters of a foreign word that are shown and counted (design §7)
 _NOTHING: frozenset[str] = frozenset()
 _TAKES_OVER = frozenset({FAILOVER_UNPLANNED})
 _TESTABLE = frozenset({FAILOVER_UNPLANNED, START_TEST, STOP_TEST})
@@ -292,8 +294,8 @@ class Translation:
 
 
 def said(value: str | None) -> str:
-    """A word as it is shown and counted; the array's null has one too."""
-    return "null" if value is None else value
+    """A word as it is shown and counted: short and printable, whatever the array said; null has a word too."""
+    return "null" if value is None else value if value in STATES else excerpt(value, LONGEST_WORD)
 
 
 def _strange(words: SessionWords) -> tuple[tuple[str, str], ...]:
@@ -304,9 +306,9 @@ def _strange(words: SessionWords) -> tuple[tuple[str, str], ...]:
     if words.state not in STATES:
         found.append(("state", said(words.state)))
     if words.type is not None and words.type not in TYPES:
-        found.append(("type", words.type))
+        found.append(("type", said(words.type)))
     if words.transfer is not None and words.transfer not in TRANSFERS:
-        found.append(("data_transfer_state", words.transfer))
+        found.append(("data_transfer_state", said(words.transfer)))
     return tuple(found)
 
 
