@@ -103,5 +103,6 @@ class _Opener:
         reading = resolve_secret(self.settings, backend)
         if reading.notice is not None:
             self.report(Noticed(topic="secret", message=str(reading.notice), backend=backend))
-        self.secrets.add(reading.secret)
+        username = getattr(self.settings.backends[backend], "username", None)
+        self.secrets.add(reading.secret, username)
         return reading.secret

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from replctl.clock import Clock
-from replctl.core.errors import OutcomeUnknown, Rejected, ReplctlError, StoreRefused, Unauthorized
+from replctl.core.errors import Interrupted, OutcomeUnknown, Rejected, ReplctlError, StoreRefused
 from replctl.core.events import Noticed, Report, StepBegan, StepEnded, StepWaits
 from replctl.core.journal import OperationRecord, StepPhase, StepRecord
 from replctl.core.model import Observation, Pair, Side
@@ -163,6 +163,8 @@ class _StepRun:
         )
         try:
             ending = self._begin() or self._await()
+        except Interrupted:
+            ending = self._interrupted()
         except StoreRefused as error:
             ending = carrier.failed(error)
         outcome = ending.outcome if ending else Outcome.SUCCEEDED
@@ -248,7 +250,9 @@ class _StepRun:
             self.kept = carrier.note(
                 self.kept, phase=StepPhase.LOST, error_code=error.code, error_message=error.message
             )
-        except (Unauthorized, ReplctlError) as error:
+        except Interrupted:
+            raise  # nothing was sent: the journal holds the intent only
+        except ReplctlError as error:
             return carrier.failed(error, touched=self.kept.sends > 1)
         else:
             self.kept = carrier.note(self.kept, phase=StepPhase.ACCEPTED, receipt=self.receipt.job)
