@@ -79,12 +79,13 @@ def parse_replications(
 ) -> Replications:
     """Read a file's text; `kinds` are the configured backends with their kind. Raises InvalidConfiguration."""
     from replctl.settings.entries import read_entries  # YAML costs start-up time, and only a load needs it
-    from replctl.settings.yamlmarks import parse
+    from replctl.settings.yamlmarks import parse, uncollected
 
     shown = shown or str(path)
-    document = parse(text, shown)
-    entries, found = read_entries(document.root, shown, kinds)
-    wrong = [*document.findings, *found, *_same_words(entries, shown)]
+    with uncollected():
+        document = parse(text, shown)
+        entries, found = read_entries(document.root, shown, kinds)
+        wrong = [*document.findings, *found, *_same_words(entries, shown)]
     if wrong:
         raise _refused(shown, wrong)
     by_key = {entry.replication.key: entry for entry in entries}
