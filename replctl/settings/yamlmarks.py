@@ -110,7 +110,7 @@ def refused(place: str, line: int, what: str, allowed: str) -> InvalidConfigurat
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Without the cyclic collector, for work that only makes values: it takes longer than the work itself."""
+    """Without the cyclic collector, which would search values again and again that all live on."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
