@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replctl.cli import documents, names, screens
-from replctl.cli.boundary import failure_of, unexpected
+from replctl.cli.failures import failure_of, unexpected
 from replctl.cli.lines import BLANK, Line, dim, line
 from replctl.cli.options import Acting, Common, Looking
 from replctl.cli.output import Format

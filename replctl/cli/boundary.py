@@ -8,10 +8,9 @@ with secrets taken out. With `-o json` one document is printed in each of these 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from replctl.cli.output import Colour, Format, Output
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
     from replctl.core.results import Failure
 
-REPORT_MODE = 0o600
-SECRET_WORDS = ("password", "passwd", "secret", "token", "credential")
 GROUPS = frozenset({"op", "breaker", "config"})
 
 
@@ -52,6 +49,7 @@ def main(
         stderr=stderr,
         assemble=assemble,
         leave=leave,
+        run=main,
     )
     output = _output(here)
     try:
@@ -69,7 +67,7 @@ def _guarded(here: Surroundings, output: Output) -> int:
         return _dispatch(here)
     except ReplctlError as error:
         findings = error.findings if isinstance(error, InvalidInput) else ()
-        return _end(here, output, ExitCode(error.exit_code), failure_of(error), findings)
+        return _end(here, output, ExitCode(error.exit_code), _failure_of(error), findings)
     except typer.TyperException as error:
         return _misused(here, output, error)
     except typer.Abort:
@@ -81,7 +79,7 @@ def _guarded(here: Surroundings, output: Output) -> int:
     except BrokenPipeError:
         return ExitCode.FAILED
     except Exception as error:
-        return _end(here, output, ExitCode.FAILED, unexpected(here, error))
+        return _end(here, output, ExitCode.FAILED, _unexpected(here, error))
 
 
 def _dispatch(here: Surroundings) -> int:
@@ -114,6 +112,18 @@ def _misused(here: Surroundings, output: Output, error: typer.TyperException) ->
     return _end(here, output, ExitCode.USAGE, failed)
 
 
+def _failure_of(error: ReplctlError) -> Failure:
+    from replctl.cli.failures import failure_of
+
+    return failure_of(error)
+
+
+def _unexpected(here: Surroundings, error: Exception) -> Failure:
+    from replctl.cli.failures import unexpected
+
+    return unexpected(here, error)
+
+
 def _stopped(here: Surroundings, output: Output, code: ExitCode, message: str) -> int:
     from replctl.core.results import Failure
 
@@ -135,70 +145,6 @@ def _end(
         output.document(documents.failure(command_name(here.argv), outcome, code, whole))
     output.tell(screens.error(failed, findings, output.message_width))
     return int(code)
-
-
-def failure_of(error: ReplctlError) -> Failure:
-    from replctl.core.results import Failure
-
-    return Failure(code=error.code, message=str(error), remedy=error.remedy, retry_at=error.retry_at)
-
-
-def unexpected(here: Surroundings, error: Exception) -> Failure:
-    """One sentence for a mistake of ours; the traceback goes to a file."""
-    from replctl.core.results import Failure
-
-    try:
-        place: str | None = str(write_report(here, error))
-    except OSError:
-        place = None
-    where = f"the report is in {place}" if place else "no report could be written"
-    return Failure(
-        code="internal",
-        message=f"{PROGRAM} made a mistake ({type(error).__name__}); {where}",
-        remedy="replctl op list shows what was begun" if place else "",
-    )
-
-
-def write_report(here: Surroundings, error: Exception) -> Path:
-    """The traceback in a new file readable by its owner alone, in the state directory or else a temporary one."""
-    import traceback
-
-    text = redacted("".join(traceback.format_exception(error)), here.environ)
-    report = f"{PROGRAM} {' '.join(here.argv)}\n\n{here.learned.redact(text)}"
-    name = f"report-{int(here.clock.now() * 1000)}-{os.getpid()}.txt"
-    for folder in _report_folders(here):
-        try:
-            descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, REPORT_MODE)
-        except OSError:
-            continue
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
-            file.write(report)
-        return folder / name
-    raise OSError("no folder takes a report")
-
-
-def _report_folders(here: Surroundings) -> Iterator[Path]:
-    """The state directory of the configuration, of the environment, of the home, and at last a new one."""
-    import tempfile
-
-    if here.learned.state_dir is not None:
-        yield here.learned.state_dir
-    if given := here.environ.get("REPLCTL_STATE_DIR"):
-        yield Path(given)
-    own = Path(here.environ.get("HOME") or "/") / ".local" / "state"
-    yield Path(here.environ.get("XDG_STATE_HOME") or own) / PROGRAM
-    yield Path(tempfile.mkdtemp(prefix=f"{PROGRAM}-"))
-
-
-def redacted(text: str, environ: Mapping[str, str]) -> str:
-    """The text without the values of variables that are secrets by their names."""
-    from replctl.core.secrets import Secrets
-
-    known = Secrets()
-    for name, value in environ.items():
-        if any(word in name.lower() for word in SECRET_WORDS):
-            known.add(value)
-    return known.redact(text)
 
 
 def command_name(argv: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ def completion(
     It is to be sourced, in bash and zsh: source <(replctl completion bash)
     """
     from replctl.cli import shells
-    from replctl.cli.app import command
 
-    context.obj.stdout.write(shells.SCRIPTS[shell.value](shells.places(command())))
+    tree = context.find_root().command
+    context.obj.stdout.write(shells.SCRIPTS[shell.value](shells.places(tree)))
     return 0

@@ -175,12 +175,10 @@ class _Stage:
         return shlex.split(COMMAND.findall(COLOURS.sub("", self._heard))[-1])[1:]
 
     def _type(self, argv: Sequence[str]) -> int:
-        from replctl.cli.boundary import main
-
         self._output.data([line(dim("$ "), strong(shlex.join(("replctl", *argv))))])
         self._output.flush()
         ear = Ear(self._here.stderr)
-        code = main(
+        code = self._here.run(
             argv,
             clock=self._here.clock,
             environ=self._environ(),

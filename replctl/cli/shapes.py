@@ -6,7 +6,7 @@ Null seconds, points and states mean "not known"; times are RFC 3339 in UTC.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 from replctl.core.breaker import Position
 from replctl.core.model import Health, Mode, Scalar, StateNote
@@ -94,15 +94,18 @@ class OperationDocument(TypedDict):
     error: ErrorDocument | None
 
 
-class ActionDocument(TypedDict):
-    """`error` is there only when the command ended before it came to any operation."""
-
+class _ActionDocument(TypedDict):
     schema_version: Literal[1]
     command: str
     outcome: Outcome
     exit_code: int
     operations: list[OperationDocument]
-    error: NotRequired[ErrorDocument]
+
+
+class ActionDocument(_ActionDocument, total=False):
+    """`error` is there only when the command ended before it came to any operation."""
+
+    error: ErrorDocument
 
 
 class PointDocument(TypedDict):

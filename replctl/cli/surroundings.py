@@ -77,8 +77,9 @@ class Surroundings:
     stderr: TextIO
     environ: Mapping[str, str]
     clock: Clock
-    assemble: Assemble = assemble_really
-    leave: Callable[[int], None] = os._exit  # at once, for the second Ctrl-C
+    assemble: Assemble
+    leave: Callable[[int], None]  # at once, for the second Ctrl-C
+    run: Callable[..., int]  # a whole command line, as `boundary.main` does; `demo` plays with it
     learned: Learned = field(default_factory=Learned)
 
     @property
@@ -97,6 +98,7 @@ def real(
     stderr: TextIO | None = None,
     assemble: Assemble | None = None,
     leave: Callable[[int], None] = os._exit,
+    run: Callable[..., int],
 ) -> Surroundings:
     """The process's own surroundings, with whatever is given in their place."""
     return Surroundings(
@@ -108,4 +110,5 @@ def real(
         clock=clock or SystemClock(),
         assemble=assemble or assemble_really,
         leave=leave,
+        run=run,
     )

@@ -9,7 +9,8 @@ import pytest
 from cli import worlds
 from cli.conftest import Runner
 
-from replctl.cli.boundary import asked_format, command_name, redacted
+from replctl.cli.boundary import asked_format, command_name
+from replctl.cli.failures import redacted
 from replctl.cli.output import Format
 from replctl.core.errors import Finding, InvalidConfiguration
 

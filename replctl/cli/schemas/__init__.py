@@ -14,7 +14,6 @@ from typing import (
     Annotated,
     Any,
     Literal,
-    NotRequired,
     Union,
     get_args,
     get_origin,
@@ -72,8 +71,6 @@ def _object(shape: Any, definitions: dict[str, Schema]) -> Schema:
 
 def _of(hint: Any, definitions: dict[str, Schema]) -> Schema:
     origin, inner = get_origin(hint), get_args(hint)
-    if origin is NotRequired:
-        return _of(inner[0], definitions)
     if origin is Annotated:
         return {**_of(inner[0], definitions), "format": inner[1]}
     if origin in (Union, types.UnionType):
