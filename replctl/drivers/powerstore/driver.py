@@ -46,7 +46,7 @@ from replctl.drivers.powerstore.lookup import (
     path_of,
 )
 from replctl.drivers.powerstore.policies import Policies
-from replctl.drivers.powerstore.query import JOB_FIELDS, REMOTE_FIELDS, Release, release_of, select
+from replctl.drivers.powerstore.query import JOB_FIELDS, REMOTE_FIELDS, Release, one, release_of, select
 from replctl.drivers.powerstore.reading import Reader
 from replctl.drivers.powerstore.recipe import PowerStoreRecipe
 from replctl.drivers.powerstore.sessions import Row, Surroundings
@@ -206,9 +206,7 @@ class PowerStoreDriver:
             raise
         except ReplctlError as error:
             trouble = trouble_of(error)
-            if isinstance(
-                error, InvalidInput
-            ):  # e.g. no password to be read: our own trouble, not the array's
+            if isinstance(error, InvalidInput):  # no password to be read: our own trouble, not the array's
                 trouble = replace(trouble, kind=TroubleKind.CREDENTIALS)
             return dict.fromkeys(ends, sessions.unread(self._backend, trouble, self._clock.now()))
 
@@ -295,7 +293,7 @@ class PowerStoreDriver:
         self._confirm(end, seen, look)
         answer = self._client.change(
             "POST",
-            f"{SESSIONS}/{seen.identity}/{order.word}",
+            f"{one(SESSIONS, seen.identity)}/{order.word}",
             body=dict(order.body) if order.body is not None else None,
             params={"is_async": "true"},
             operation=action,
@@ -313,7 +311,7 @@ class PowerStoreDriver:
         if known and known.confirmed_at is not None and now - known.confirmed_at < CONFIRMED_SECONDS:
             return
         try:
-            row = self._reader.item(f"{path_of(kind)}/{seen.resource}", {"select": "id,name"}, look)
+            row = self._reader.item(one(path_of(kind), seen.resource), {"select": "id,name"}, look)
         except BackendUnwell as error:
             raise NeverSent(
                 f"nothing was sent: the look before the change failed: {error.message}",
@@ -334,7 +332,7 @@ class PowerStoreDriver:
             return Followed(ended=True)
         params = {"select": select(JOB_FIELDS, self._release)}
         try:
-            job = self._reader.item(f"{JOBS}/{receipt.job}", params, look)
+            job = self._reader.item(one(JOBS, receipt.job), params, look)
         except NotFound:
             return Followed(ended=True)
         return actions.followed(job.values)

@@ -20,7 +20,7 @@ from replctl.drivers.powerstore.lookup import (
     locator,
     path_of,
 )
-from replctl.drivers.powerstore.query import filters
+from replctl.drivers.powerstore.query import filters, one
 from replctl.drivers.powerstore.reading import Reader
 from replctl.drivers.powerstore.sessions import Row
 from replctl.resilience import Look
@@ -69,7 +69,7 @@ class Policies:
         """The key must be there even when empty: without it the session lives on (CP §11)."""
         self._client.change(
             "PATCH",
-            f"{path_of(kind)}/{resource}",
+            one(path_of(kind), resource),
             body={"protection_policy_id": policy},
             operation=operation,
             look=look,

@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from uuid import UUID
+from urllib.parse import quote
 
 PAGE_ROWS = 2000  # the array's maximum; a larger wish is cut to it
 FILTER_VALUES = 50  # values of one `in.(…)`
 FILTER_CHARACTERS = 3500  # keeps a request line well below what proxies refuse
 ALL_FIELDS = "*"
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 Release = tuple[int, ...]
 _FIRST: Release = (1,)
 _SECOND: Release = (2,)
@@ -131,10 +132,11 @@ def filters(values: Iterable[str]) -> list[str]:
     return found
 
 
+def one(path: str, key: str) -> str:
+    """The path of one thing of a collection; ids are opaque, so nothing in them may lead elsewhere."""
+    return f"{path}/{quote(key, safe='')}"
+
+
 def looks_like_id(value: str) -> bool:
     """Whether a value is more likely an id than a name. Ids are opaque; this only decides what is tried first."""
-    try:
-        UUID(value)
-    except ValueError:
-        return False
-    return True
+    return _UUID.fullmatch(value) is not None

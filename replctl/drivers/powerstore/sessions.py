@@ -102,6 +102,7 @@ def session_seen(row: Row, around: Surroundings) -> Observation:
         sentence=said.sentence,
         identity=row.id,
         resource=row.text("local_resource_id"),
+        counterpart=row.text("remote_resource_id"),
         point=_point(row, vendor, said, around),
         progress=_progress(row, around.clock),
         link=words.link_of(
@@ -237,4 +238,4 @@ def ambiguous(backend: str, what: str, ids: Iterable[str], read_at: float) -> Ob
 
 def unread(backend: str, trouble: Trouble, at: float, note: StateNote = StateNote.UNKNOWN) -> Observation:
     """An end that could not be read, or that is not there."""
-    return Observation(backend=backend, observed_at=at, note=note, trouble=trouble)
+    return Observation(backend=backend, observed_at=at, note=note, trouble=trouble, sentence=trouble.message)

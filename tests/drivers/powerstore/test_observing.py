@@ -204,6 +204,13 @@ def test_a_wrong_password_is_our_own_trouble_and_tried_once(arrays: Arrays) -> N
     assert len(logins) == 1
 
 
+def test_a_password_that_cannot_be_read_is_our_own_trouble(arrays: Arrays, tmp_path: Path) -> None:
+    (tmp_path / "credentials" / "west").unlink()
+    seen = arrays.see(LEDGER)
+    assert seen.trouble is not None
+    assert (seen.trouble.kind, seen.trouble.code) == (TroubleKind.CREDENTIALS, "invalid-configuration")
+
+
 @pytest.mark.parametrize("kind", ["html", "empty", "truncated", "messages_string", "reset"])
 @pytest.mark.parametrize("path", ["volume_group", "replication_session"])
 def test_foreign_answers_are_trouble(arrays: Arrays, kind: str, path: str) -> None:

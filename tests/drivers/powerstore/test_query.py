@@ -13,6 +13,7 @@ from replctl.drivers.powerstore.query import (
     filters,
     looks_like_id,
     next_offset,
+    one,
     release_of,
     select,
 )
@@ -128,3 +129,8 @@ def test_a_look_at_49_ids_is_one_question() -> None:
 )
 def test_what_looks_like_an_id(value: str, yes: bool) -> None:
     assert looks_like_id(value) is yes
+
+
+def test_an_id_leads_nowhere_else() -> None:
+    assert one("/job", "a-1") == "/job/a-1"
+    assert one("/job", "../x?y#z") == "/job/..%2Fx%3Fy%23z"
