@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
@@ -18,10 +17,6 @@ from typing import TextIO
 from replctl.cli.lines import Line, Role, Span
 
 FALLBACK_COLUMNS = 80
-# What JSON lets through raw and a terminal or an editor would obey: C1 controls, directions, lone surrogates.
-RAW_IN_JSON = re.compile(
-    "[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
-)
 RESET = "\x1b[0m"
 PAINT: Mapping[Role, str] = {
     Role.PLAIN: "",
@@ -63,9 +58,11 @@ def harmless(text: str) -> str:
 
 
 def to_json(document: object) -> str:
-    """One document; control, direction and surrogate characters are escaped, the rest is readable."""
-    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
-    return RAW_IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text) + "\n"
+    """One document, readable as far as it is printable; what a terminal might obey is escaped."""
+    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def to_yaml(document: object) -> str:

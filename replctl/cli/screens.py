@@ -224,7 +224,7 @@ def _headline(done: OperationResult) -> str:
         case Outcome.IN_PROGRESS:
             return f"{done.verb}: still in progress{on}{_took(done)}"
         case Outcome.INTERRUPTED:
-            return f"{done.verb}: no longer waiting; the operation goes on{on}"
+            return f"{done.verb}: no longer waiting; the operation{on} goes on"
         case Outcome.UNKNOWN:
             return f"{done.verb}: the outcome is not known{on}"
         case Outcome.PARTIAL:

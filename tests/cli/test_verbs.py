@@ -187,5 +187,5 @@ def test_a_signal_stops_waiting_and_the_operation_goes_on(
     assert ran.code == code
     assert run.world.requests[0].cancel is not None
     assert run.world.requests[0].cancel.is_set
-    assert "the operation goes on" in ran.err
+    assert "goes on" in ran.err
     assert "replctl op wait op-ledger" in ran.err
