@@ -78,7 +78,15 @@ class Simulator:
         return self._ready
 
     def start(self) -> Self:
-        """Open the ports and write the files."""
+        """Open the ports and write the files; whatever was opened is closed again if that fails."""
+        try:
+            self._open()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _open(self) -> None:
         authority, tls = _make_certificates()
         for array in ARRAYS:
             api = Api(array, self._world, self._clock, self._logins[array], self._faults)
@@ -95,11 +103,10 @@ class Simulator:
             gc.freeze()  # or every full collection would walk the whole world
         self._ready = {
             "ready": True,
-            "config": str(config),
+            "config": str(config.resolve()),
             "control": self._control_server.url,
             "arrays": urls,
         }
-        return self
 
     def stop(self) -> None:
         """Close the ports and end all threads."""

@@ -251,7 +251,10 @@ class Control:
             r.settle_writers(self._conditions, now)
 
     def set_state(self, name: str, array: str, **fields: Any) -> None:
-        """Put a session end into a state, role, type …, visible at once; whatever was in flight there is off."""
+        """Put a session end into a state, role, type …, visible at once; whatever was in flight there is off.
+
+        Nothing is put in flight: a transient that is set stays until something else happens.
+        """
         unknown = [field for field in fields if field not in SETTABLE]
         if unknown:
             raise ControlError(f"{unknown[0]!r} cannot be set; there are {', '.join(SETTABLE)}")

@@ -31,10 +31,8 @@ NO_TEST = "SIM00000013"
 WRONG_TYPE = "SIM00000014"
 BAD_COMBINATION = "SIM00000015"
 NO_SNAPSHOT = "SIM00000016"
-BUSY = "SIM00000017"
 
 YES = "yes"
-SYSTEM_PAUSE = ("Paused_For_NDU", "Paused_For_Migration")
 _PLANNED, _UNPLANNED, _START, _STOP = "planned", "unplanned", "start_failover_test", "stop_failover_test"
 _TESTS = {_START: YES, _STOP: YES}
 _ERROR = dict.fromkeys(("sync", "pause", "resume", "reprotect", _START, _STOP), "action_from_error")

@@ -105,7 +105,7 @@ def _meet(r: Replication, c: Conditions, at: float, op: Operation) -> None:
         if r.peer(old).role == SOURCE:
             cancel(r, old, at, UNREACHABLE)
             step_down(r, c, old, at, c.assume["old_source_after_reconnect"])
-    if r.unborn is not None and c.both_links:
+    if r.unborn is not None and c.both_links and r.unborn.operation is None:
         new, r.unborn = r.unborn, None
         if r.peer(new).role == DESTINATION:
             step_up(r, c, new, at)

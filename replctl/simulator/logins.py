@@ -30,7 +30,6 @@ class Login:
     token_stem: str
     used_at: float
     answers: int = 0
-    expired: bool = False
     expired_reply: str | None = None
 
 
@@ -148,7 +147,7 @@ class Logins:
 
     def _expire(self, login: Login, reply: str | None) -> None:
         self._open.pop(login.cookie, None)
-        login.expired, login.expired_reply = True, reply
+        login.expired_reply = reply
         self._gone[login.cookie] = login
         if len(self._gone) > LOGINS_KEPT:
             self._gone.popitem(last=False)

@@ -14,7 +14,6 @@ from replctl.simulator.replication import (
     PREFERRED,
     SOURCE,
     SYNCHRONOUS,
-    SYSTEM_PAUSED,
     Command,
     End,
     Operation,
@@ -172,8 +171,3 @@ def settle_after_set(r: Replication, c: Conditions, at: float) -> None:
                 end.role == PREFERRED or well or end.resource_state in ("Promoted", "System_Promoted")
             )
     r.settle_writers(c, at)
-
-
-def is_halted(end: End) -> bool:
-    """Whether promote and demote may be asked for (CP §9.1)."""
-    return end.state in (FRACTURED, PAUSED, SYSTEM_PAUSED)

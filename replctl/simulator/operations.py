@@ -298,6 +298,7 @@ def _unplanned_done(r: Replication, c: Conditions, at: float, op: Operation) -> 
     old = r.peer(end)
     finish(r, at, op)
     step_up(r, c, end, at)
+    r.unborn = None
     if r.orphan is end:
         r.orphan = None
     if c.demotion_path:

@@ -146,7 +146,14 @@ class World:
     # The truth
 
     def truth(self, r: Replication, now: float) -> dict[str, object]:
-        """What nobody in the world can see as a whole: who may write, who wrote, and what is lost."""
+        """What nobody in the world can see as a whole: who may write, who wrote, and what is lost.
+
+        `sources`: arrays whose role says so; `source`: the only one, or None. `lost_writes`, `lost_since`:
+        acknowledged writes that are in no copy which hosts use now, counting only sources within reach; `missing`,
+        `missing_since`: those that are not in an array's own copy; `lost_at_failover`, `…_since`: those that the
+        last unplanned failover gave up. `both_wrote`: seconds in which hosts wrote on both sides. `consistent_at`:
+        when the data of the common base were taken, None while there is no complete copy. Times are world time.
+        """
         self.settle(r, now)
         written = {array: r.copies[array].written(now) for array in ARRAYS}
         contents = {array: r.content(array, now) for array in ARRAYS}

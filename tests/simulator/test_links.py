@@ -115,6 +115,22 @@ def test_a_link_that_breaks_between_the_flips_heals_into_one_source(open_world, 
     assert truth(world)["lost_writes"] == truth(world)["both_wrote"] == 0
 
 
+def test_a_source_that_was_never_told_can_be_made_one_by_hand_and_stays_well(open_world):
+    world = open_world(assumptions={"role_flip_order": "source_first"}, durations={"role_gap": 2.4})
+    world.act("east", "failover", PLANNED)
+    world.control.advance(6)
+    world.control.link("down")
+    world.control.advance(10)
+    assert world.act("west", "failover", UNPLANNED).status == 202
+    world.control.advance(10)
+    assert truth(world)["writable"] == {"east": False, "west": True}
+    world.control.link("up")
+    assert world.act("west", "reprotect").status == 202
+    world.control.advance(120)
+    assert world.see() == ("Destination", "OK", "Source", "OK")
+    assert truth(world)["lost_writes"] == 0
+
+
 def test_unplanned_with_a_dead_peer_leaves_two_sources_until_it_is_back(world):
     world.control.kill("east")
     world.act("west", "failover", UNPLANNED)

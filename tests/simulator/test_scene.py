@@ -1,9 +1,12 @@
 """What a world contains and the files that it writes (design §8, §11)."""
 
 import stat
+import threading
 
+import pytest
 import yaml
 
+from replctl.simulator import Options, Simulator
 from replctl.simulator.scene import list_entries
 
 LEDGER = "bank/ledger"
@@ -125,3 +128,11 @@ def test_hosts_may_use_the_source_and_not_the_destination(world):
         assert group["is_replication_destination"] is destination
         assert {volume["is_host_access_available"] for volume in group["volumes"]} == {not destination}
         assert all(volume["wwn"].startswith("naa.") for volume in group["volumes"])
+
+
+def test_a_start_that_fails_leaves_nothing_open(tmp_path):
+    (tmp_path / "file").write_text("")
+    simulator = Simulator(Options(directory=tmp_path / "file" / "below"))
+    with pytest.raises(NotADirectoryError):
+        simulator.start()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("east-", "west-"))]
