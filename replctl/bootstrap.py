@@ -8,17 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 
 from replctl.clock import Clock
+from replctl.core.errors import InvalidConfiguration
 from replctl.core.events import Noticed, Report
-from replctl.core.model import Who
+from replctl.core.model import End, Observation, Who
 from replctl.core.secrets import Secret, Secrets
 from replctl.drivers import REGISTRY
 from replctl.engine import Caller, Engine
 from replctl.engine.ports import Driver, Store
 from replctl.resilience import BreakerBoard
-from replctl.settings import Replications, Settings, load, load_replications, resolve_secret
+from replctl.settings import (
+    Replications,
+    Settings,
+    clashes,
+    load,
+    load_replications,
+    resolve_secret,
+)
 from replctl.store.sqlite import SqliteStore
 
 
@@ -70,9 +79,18 @@ def assemble(
         clock=clock,
         report=report,
         caller=Caller(who=who, command=command),
+        judge=partial(_refuse_clashes, replications),
         observe_seconds=observe_timeout_seconds or settings.observe_timeout_seconds,
     )
     return Services(settings, replications, engine, store, clock, secrets)
+
+
+def _refuse_clashes(replications: Replications, seen: Mapping[End, Observation]) -> None:
+    """Two entries that name one thing by different words are a mistake in the file (design §8)."""
+    identities = {end: (each.resource, each.identity) for end, each in seen.items()}
+    findings = clashes(replications, identities)
+    if findings:
+        raise InvalidConfiguration("two entries are one and the same replication", findings=findings)
 
 
 @dataclass(frozen=True, slots=True)

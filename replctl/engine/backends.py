@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from replctl.clock import Clock
-from replctl.core.errors import ReplctlError, TimedOut, trouble_of
+from replctl.core.errors import Interrupted, ReplctlError, TimedOut, trouble_of
 from replctl.core.model import End, Observation, StateNote
 from replctl.engine.ports import Driver
 from replctl.resilience import Look
@@ -72,6 +72,8 @@ class Backends:
     def _ask(self, backend: str, ends: list[End], look: Look) -> Answers:
         try:
             return self.driver(backend).observe(ends, look)
+        except Interrupted:
+            raise
         except ReplctlError as error:
             return self._troubled(backend, ends, error)
 

@@ -34,7 +34,7 @@ from replctl.core.results import Explanation, Failure, OperationResult, StatusRe
 from replctl.correlation import correlation, current, under
 from replctl.engine.backends import Backends
 from replctl.engine.carrying import Carrier, Desk, Ending
-from replctl.engine.looking import Watcher, identity_text, is_superseded
+from replctl.engine.looking import Judge, Watcher, identity_text, is_superseded
 from replctl.engine.ports import Driver, Store
 from replctl.engine.recollection import Recollection
 from replctl.engine.requests import Proposal, Request
@@ -73,6 +73,7 @@ class Engine:
         clock: Clock,
         report: Report,
         caller: Caller,
+        judge: Judge,
         observe_seconds: float = OBSERVE_SECONDS,
     ) -> None:
         self._store = store
@@ -81,7 +82,7 @@ class Engine:
         self._caller = caller
         self._backends = Backends(open_driver, clock)
         self._memory = Recollection(store, report)
-        self._watcher = Watcher(self._backends, store, self._memory, clock, observe_seconds)
+        self._watcher = Watcher(self._backends, store, self._memory, clock, observe_seconds, judge)
 
     def close(self) -> None:
         """Sign out of every backend that was asked."""

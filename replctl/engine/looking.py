@@ -5,7 +5,7 @@ Nothing here changes a backend. What has not answered is shown from the store's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from replctl.clock import Clock
@@ -32,6 +32,9 @@ from replctl.engine.ports import Store
 from replctl.engine.recollection import Memory, Recollection
 from replctl.resilience import Look
 
+Judge = Callable[[Mapping[End, Observation]], None]
+"""Raises InvalidConfiguration when what was read shows two entries to be one and the same thing (R78)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
@@ -42,10 +45,12 @@ class Watcher:
     memory: Recollection
     clock: Clock
     budget_seconds: float
+    judge: Judge
 
     def pairs(self, replications: Sequence[Replication], look: Look) -> dict[str, Pair]:
         ends = [end for replication in replications for end in (replication.local, replication.peer)]
         seen = self.backends.observe(ends, look)
+        self.judge(seen)
         return {
             replication.key: settle(Pair(seen[replication.local], seen[replication.peer]))
             for replication in replications
@@ -60,6 +65,7 @@ class Watcher:
         once = replace(look, retry=False) if intent.is_takeover else look
         ends = (replication.local, replication.peer)
         seen = self.backends.observe(ends, look, {replication.peer.backend: once})
+        self.judge(seen)
         return settle(Pair(seen[replication.local], seen[replication.peer]))
 
     def remember(self, replications: Sequence[Replication], pairs: Mapping[str, Pair]) -> None:

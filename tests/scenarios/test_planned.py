@@ -53,7 +53,10 @@ def test_demote_gives_the_source_back(world: World) -> None:
     assert truth["role"] == {"west": "Destination", "east": "Source"}
     assert truth["lost_writes"] == 0
     assert world.act("demote", LEDGER).operation["outcome"] == "unchanged"
-    assert [world.control.sessions_open(array) for array in ("east", "west")] == [0, 0]  # logged out each time
+    assert [world.control.sessions_open(array) for array in ("east", "west")] == [
+        0,
+        0,
+    ]  # logged out each time
 
 
 @pytest.mark.parametrize(("to", "roles"), [("west", "Source"), ("east", "Destination")])

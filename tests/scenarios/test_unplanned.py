@@ -135,7 +135,9 @@ def test_stuck_promoting_whose_source_went_away(world: World) -> None:
     old = world.run("op", "show", stuck.operation["operation_id"], "-o", "json").operation
     assert old["outcome"] != "succeeded"
     listed = world.run("op", "list", "-o", "json").json["operations"]
-    assert [each["operation_id"] for each in listed if each["abandoned_by"]] == [stuck.operation["operation_id"]]
+    assert [each["operation_id"] for each in listed if each["abandoned_by"]] == [
+        stuck.operation["operation_id"]
+    ]
 
 
 def test_snapshot_promotions_have_an_unknown_loss(world: World) -> None:
