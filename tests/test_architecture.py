@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median, quantiles
@@ -71,3 +73,11 @@ def test_nobody_prints_but_the_command_line() -> None:
 
 def test_nothing_is_skipped() -> None:
     assert [str(path) for path in TESTS if WAYS_TO_SKIP.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_a_verb_imports_nothing_of_the_simulator() -> None:
+    verb = (
+        "import sys, replctl.bootstrap, replctl.cli.acting, replctl.drivers.powerstore; print(*sys.modules)"
+    )
+    imported = subprocess.run([sys.executable, "-c", verb], capture_output=True, text=True, check=True).stdout
+    assert {"trustme", "cryptography", "replctl.simulator"}.isdisjoint(imported.split())
