@@ -6,9 +6,9 @@ when it is read. `Services` is closed at the end of a command: it signs out of e
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from types import TracebackType
 
 from replctl.clock import Clock
@@ -79,18 +79,30 @@ def assemble(
         clock=clock,
         report=report,
         caller=Caller(who=who, command=command),
-        judge=partial(_refuse_clashes, replications),
+        judge=_Distinct(replications),
         observe_seconds=observe_timeout_seconds or settings.observe_timeout_seconds,
     )
     return Services(settings, replications, engine, store, clock, secrets)
 
 
-def _refuse_clashes(replications: Replications, seen: Mapping[End, Observation]) -> None:
-    """Two entries that name one thing by different words are a mistake in the file (design §8)."""
-    identities = {end: (each.resource, each.identity) for end, each in seen.items()}
-    findings = clashes(replications, identities)
-    if findings:
-        raise InvalidConfiguration("two entries are one and the same replication", findings=findings)
+class _Distinct:
+    """Two entries that name one thing by different words are a mistake in the file (design §8, R78).
+
+    What each end turned out to be is kept for the life of the process, so that replications which are judged
+    one by one before the first write are still judged against each other.
+    """
+
+    def __init__(self, replications: Replications) -> None:
+        self._replications = replications
+        self._identities: dict[End, tuple[str | None, str | None]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, seen: Mapping[End, Observation]) -> None:
+        with self._lock:
+            self._identities |= {end: (each.resource, each.identity) for end, each in seen.items()}
+            findings = clashes(self._replications, self._identities)
+        if findings:
+            raise InvalidConfiguration("two entries are one and the same replication", findings=findings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """replctl in a process of its own whose clock is the simulator's, asked over the control port.
 
 Run as a script: the command line follows. `CRASH_AT` kills the process, as `kill -9` does, right after the
-n-th write to the journal.
+n-th write to the journal. `FILE_KIB` lets no file grow past so many KiB: a disk that is full.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import random
+import resource
 import signal
 import sys
 import threading
@@ -18,6 +19,8 @@ from urllib.parse import urlsplit
 
 VARIABLE = "WORLD_CONTROL"
 CRASH_AT = "WORLD_CRASH_AT"
+FILE_KIB = "WORLD_FILE_KIB"
+KIB = 1024
 
 
 class ControlClock:
@@ -85,6 +88,9 @@ def main() -> int:
 
     if os.environ.get(CRASH_AT):
         crash_at(int(os.environ[CRASH_AT]))
+    if os.environ.get(FILE_KIB):
+        most = int(os.environ[FILE_KIB]) * KIB
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     return replctl(sys.argv[1:], clock=ControlClock(os.environ[VARIABLE]))
 
 
