@@ -198,7 +198,8 @@ class Observation:
     `trouble` set means the end was not read: then `state` is `None` and nothing else may be relied on.
     `permits` holds the actions that the contract's legality table allows at this end now; `unsupported` gives
     the reason why every change is refused (metro roles, removal under way, words that we do not know).
-    `word` is the vendor's state word and `sentence` what it means.
+    `word` is the vendor's state word and `sentence` what it means. `resource` is the id of what is replicated,
+    `counterpart` the id that it has at the other end, as this end says.
     """
 
     backend: str
@@ -213,6 +214,7 @@ class Observation:
     sentence: str = ""
     identity: str | None = None
     resource: str | None = None
+    counterpart: str | None = None
     point: Point | None = None
     progress: Progress | None = None
     link: Link = Link.UNKNOWN
