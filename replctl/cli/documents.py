@@ -6,7 +6,8 @@ Pure: results in, dictionaries of the shapes in `shapes` out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from math import floor
 from typing import TYPE_CHECKING, Literal
 
 from replctl.cli.shapes import (
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Literal[1] = 1
 MILLISECONDS = 1000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_MOMENT = -62_135_596_800.0  # 0001-01-01T00:00:00Z
 LAST_MOMENT = 253_402_300_799.0  # 9999-12-31T23:59:59Z
 
@@ -71,12 +73,9 @@ LAST_MOMENT = 253_402_300_799.0  # 9999-12-31T23:59:59Z
 def rfc3339(at: float) -> str:
     """The time in UTC, cut to the millisecond towards the past and to the years that a calendar has."""
     at = min(max(at, FIRST_MOMENT), LAST_MOMENT)
-    moment = datetime.fromtimestamp(int(at // 1), UTC).replace(
-        microsecond=int(at % 1 * MILLISECONDS) * MILLISECONDS
-    )
-    return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds").replace(
-        "+00:00", "Z"
-    )
+    moment = EPOCH + timedelta(milliseconds=floor(at * MILLISECONDS))
+    spec = "milliseconds" if moment.microsecond else "seconds"
+    return moment.isoformat(timespec=spec).replace("+00:00", "Z")
 
 
 def when(at: float | None) -> str | None:

@@ -68,7 +68,8 @@ def to_json(document: object) -> str:
 def to_yaml(document: object) -> str:
     import yaml
 
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=False, width=100)
+    plain = json.loads(json.dumps(document))  # enumerations become their words
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=False, width=100)
 
 
 def is_terminal(stream: TextIO) -> bool:

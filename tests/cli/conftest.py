@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
-from cli import worlds
+from cli import stage
 from fakes import START, FakeClock
 
 from replctl.cli.boundary import main
@@ -33,7 +33,7 @@ class Runner:
     """Runs command lines against a world; `world` can be changed between two runs."""
 
     def __init__(self) -> None:
-        self.world = worlds.World()
+        self.world = stage.World()
         self.environ: dict[str, str] = {"HOME": "/nonexistent"}
         self.clock = FakeClock(START)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from textwrap import dedent
 
 import pytest
-from cli import worlds
+from cli import stage
 from fakes import START
 
 from replctl.cli import explaining, screens, tables
@@ -18,7 +18,7 @@ from replctl.core.outcomes import Outcome
 from replctl.core.plans import Course
 from replctl.core.results import Explanation, Failure, StatusReport
 
-LEDGER = worlds.replication()
+LEDGER = stage.replication()
 PROMOTE = Intent(verb=Verb.PROMOTE, replication=LEDGER)
 
 
@@ -35,20 +35,20 @@ def report(*lines: object, silent: frozenset[str] = frozenset()) -> StatusReport
     )
 
 
-SPLIT = worlds.line_of(
-    worlds.replication("shop/orders"),
-    replace(worlds.PAIR, local=worlds.seen("west", State.SOURCE)),
+SPLIT = stage.line_of(
+    stage.replication("shop/orders"),
+    replace(stage.PAIR, local=stage.seen("west", State.SOURCE)),
     health=Health.SPLIT_BRAIN,
     message="west and east read as source",
     point_at=None,
 )
-DARK = worlds.line_of(LEDGER, worlds.DEAD, health=Health.UNKNOWN, message="east: no answer within 3s")
+DARK = stage.line_of(LEDGER, stage.DEAD, health=Health.UNKNOWN, message="east: no answer within 3s")
 
 
 def test_status_at_80_columns_puts_messages_under_their_rows() -> None:
     shows(
         tables.status(
-            report(worlds.line_of(worlds.replication("bank/audit")), DARK, SPLIT, silent=frozenset({"east"})),
+            report(stage.line_of(stage.replication("bank/audit")), DARK, SPLIT, silent=frozenset({"east"})),
             80,
         ),
         """
@@ -69,7 +69,7 @@ def test_status_at_80_columns_puts_messages_under_their_rows() -> None:
 
 def test_status_at_120_columns_puts_messages_beside() -> None:
     shows(
-        tables.status(report(worlds.line_of(worlds.replication("bank/audit")), SPLIT), 120),
+        tables.status(report(stage.line_of(stage.replication("bank/audit")), SPLIT), 120),
         """
         NAME         STATE    MODE   HEALTH       POINT    LOCAL         PEER         MESSAGE
         shop/orders  source   async  split brain  unknown  west source   east source  west and east read as source
@@ -89,7 +89,7 @@ def test_a_piped_status_is_one_line_a_replication() -> None:
 
 def test_a_healthy_line_still_says_what_is_special() -> None:
     hold = Hold(owner="ann", reason="maintenance", since=START)
-    held = worlds.line_of(LEDGER, hold=hold, drill=True, operation_id="op-1", in_sync=False)
+    held = stage.line_of(LEDGER, hold=hold, drill=True, operation_id="op-1", in_sync=False)
     text = plain(tables.status(report(replace(held, state=State.SOURCE)), None))
     for words in (
         "operation op-1 is open",
@@ -101,7 +101,7 @@ def test_a_healthy_line_still_says_what_is_special() -> None:
 
 
 def test_wide_status_has_the_target_and_the_difference() -> None:
-    text = plain(tables.status(report(worlds.line_of(LEDGER)), None, wide=True)).splitlines()
+    text = plain(tables.status(report(stage.line_of(LEDGER)), None, wide=True)).splitlines()
     assert text[0].endswith("WANTED   IN SYNC  RPO  GROUP  OPERATION  READ    MESSAGE")
     assert "replica  yes      5m   -      -          1s ago" in text[1]
 
@@ -112,7 +112,7 @@ def test_no_replications_is_said() -> None:
 
 def test_a_plan_is_numbered_with_backend_sentence_and_goal() -> None:
     shows(
-        screens.plan("bank/ledger", "promote", worlds.SWITCH, worlds.PAIR, START, 80),
+        screens.plan("bank/ledger", "promote", stage.SWITCH, stage.PAIR, START, 80),
         """
         → bank/ledger: promote: replica → source
            1  failover   east  east hands the source role over after a last copy; hosts
@@ -125,7 +125,7 @@ def test_a_plan_is_numbered_with_backend_sentence_and_goal() -> None:
 
 def test_an_unplanned_plan_says_what_is_lost() -> None:
     shows(
-        screens.plan("bank/ledger", "promote", worlds.TAKEOVER, worlds.PAIR, START, 80),
+        screens.plan("bank/ledger", "promote", stage.TAKEOVER, stage.PAIR, START, 80),
         """
         → bank/ledger: promote (unplanned): replica → source
            1  failover  west  west becomes the source alone
@@ -139,16 +139,16 @@ def test_an_unplanned_plan_says_what_is_lost() -> None:
 
 
 def test_an_unchanged_plan_says_so() -> None:
-    unchanged = replace(worlds.SWITCH, steps=())
+    unchanged = replace(stage.SWITCH, steps=())
     shows(
-        screens.plan("bank/ledger", "promote", unchanged, worlds.PAIR, START, 80),
+        screens.plan("bank/ledger", "promote", unchanged, stage.PAIR, START, 80),
         "= bank/ledger: promote: it is source already, and proven; nothing to do\n",
     )
 
 
 def test_a_refusal_at_80_columns() -> None:
     shows(
-        screens.refusal("bank/ledger", "promote", worlds.REFUSAL, START, 80),
+        screens.refusal("bank/ledger", "promote", stage.REFUSAL, START, 80),
         """
         ✗ bank/ledger: promote refused, nothing was changed
 
@@ -173,7 +173,7 @@ def test_a_refusal_at_80_columns() -> None:
 
 def test_an_unknown_loss_is_said_as_unknown() -> None:
     stated = replace(
-        worlds.LOSS,
+        stage.LOSS,
         point=None,
         at_least_seconds=None,
         at_most_seconds=None,
@@ -185,7 +185,7 @@ def test_an_unknown_loss_is_said_as_unknown() -> None:
 
 
 def test_an_upper_bound_is_never_rounded_down() -> None:
-    stated = replace(worlds.LOSS, at_most_seconds=3599.5)
+    stated = replace(stage.LOSS, at_most_seconds=3599.5)
     assert "at most 1h of writes" in plain(screens.loss(stated, START, 200))
 
 
@@ -207,29 +207,29 @@ def test_an_upper_bound_is_never_rounded_down() -> None:
     ],
 )
 def test_every_outcome_has_its_sentence(outcome: Outcome, words: str) -> None:
-    done = worlds.result(PROMOTE, outcome, operation_id="op-7", started=START, finished=START + 31)
+    done = stage.result(PROMOTE, outcome, operation_id="op-7", started=START, finished=START + 31)
     assert plain(screens.result(done, START, None)).splitlines()[0] == words
 
 
 def test_an_open_outcome_says_how_to_wait_for_it() -> None:
     for outcome in (Outcome.IN_PROGRESS, Outcome.INTERRUPTED, Outcome.UNKNOWN):
-        done = worlds.result(PROMOTE, outcome, operation_id="op-7")
+        done = stage.result(PROMOTE, outcome, operation_id="op-7")
         assert "next: replctl op wait op-7" in plain(screens.result(done, START, None))
 
 
 def test_a_result_shows_steps_failure_holder_and_what_is_left() -> None:
-    done = worlds.result(
+    done = stage.result(
         PROMOTE,
         Outcome.PARTIAL,
         operation_id="op-7",
         started=START,
         finished=START + 31,
         steps=(
-            worlds.STEPS[0],
-            replace(worlds.STEPS[1], outcome=Outcome.FAILED, error_message="the array said no"),
+            stage.STEPS[0],
+            replace(stage.STEPS[1], outcome=Outcome.FAILED, error_message="the array said no"),
         ),
         holder=Holder(
-            who=worlds.WHO, since=START - 60, command="replctl demote bank/ledger", operation_id="op-6"
+            who=stage.WHO, since=START - 60, command="replctl demote bank/ledger", operation_id="op-6"
         ),
         failure=Failure(
             code="rejected",
@@ -260,13 +260,13 @@ def test_a_result_shows_steps_failure_holder_and_what_is_left() -> None:
 
 def explanation() -> Explanation:
     verbs = (
-        (Verb.PROMOTE, worlds.SWITCH),
-        (Verb.DEMOTE, replace(worlds.SWITCH, steps=())),
-        (Verb.REPROTECT, worlds.REFUSAL),
+        (Verb.PROMOTE, stage.SWITCH),
+        (Verb.DEMOTE, replace(stage.SWITCH, steps=())),
+        (Verb.REPROTECT, stage.REFUSAL),
     )
     return Explanation(
-        status=worlds.line_of(LEDGER, worlds.DEAD, health=Health.UNKNOWN, message="east: no answer"),
-        pair=worlds.DEAD,
+        status=stage.line_of(LEDGER, stage.DEAD, health=Health.UNKNOWN, message="east: no answer"),
+        pair=stage.DEAD,
         verbs=verbs,
     )
 
@@ -358,7 +358,7 @@ def record(outcome: Outcome | None, **changes: object) -> OperationRecord:
         backend="west",
         course=Course.SWITCH,
         new_source="west",
-        who=worlds.WHO,
+        who=stage.WHO,
         command="replctl promote bank/ledger",
         reason="maintenance",
         group=None,
@@ -367,7 +367,7 @@ def record(outcome: Outcome | None, **changes: object) -> OperationRecord:
         to_state=State.SOURCE,
         began=START - 60,
         deadline_at=START + 1800,
-        steps=(worlds.STEPS[0], replace(worlds.STEPS[1], outcome=None, finished=None)),
+        steps=(stage.STEPS[0], replace(stage.STEPS[1], outcome=None, finished=None)),
         outcome=outcome,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
@@ -394,7 +394,7 @@ def test_an_operation_is_shown_with_what_to_do_about_it() -> None:
     assert "next: replctl op wait op-7" in text
     assert "acknowledged: --peer-is-down" in text
     holder = Holder(
-        who=worlds.WHO, since=START - 60, command="replctl promote bank/ledger", operation_id="op-7"
+        who=stage.WHO, since=START - 60, command="replctl promote bank/ledger", operation_id="op-7"
     )
     assert "held by ann on runner" in plain(screens.operation(record(None), holder, START, 80))
     assert "abandoned by bob" in plain(screens.operation(record(None, abandoned_by="bob"), None, START, 80))

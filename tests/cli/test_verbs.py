@@ -8,7 +8,7 @@ import signal
 from typing import Any
 
 import pytest
-from cli import worlds
+from cli import stage
 from cli.conftest import Runner
 
 from replctl.core.errors import Locked, StoreRefused
@@ -54,7 +54,7 @@ def test_json_is_one_document_with_the_documented_keys(run: Runner) -> None:
 
 
 def test_a_refusal_shows_guard_evidence_loss_and_the_next_command(run: Runner) -> None:
-    run.world.answers["bank/ledger"] = worlds.REFUSAL
+    run.world.answers["bank/ledger"] = stage.REFUSAL
     ran = run("promote", "bank/ledger", "-y")
     assert ran.code == 6
     assert ran.out == ""
@@ -63,27 +63,27 @@ def test_a_refusal_shows_guard_evidence_loss_and_the_next_command(run: Runner) -
         "data-loss",
         "at least 12s, at most 47s",
         "read 1s ago",
-        worlds.REFUSAL.next,
+        stage.REFUSAL.next,
     ):
         assert words in ran.err
     assert run.world.carried == []
 
 
 def test_a_refusal_in_json_carries_the_same(run: Runner) -> None:
-    run.world.answers["bank/ledger"] = worlds.REFUSAL
+    run.world.answers["bank/ledger"] = stage.REFUSAL
     ran = run("promote", "bank/ledger", "-y", "-o", "json")
     [operation] = document(ran.out)["operations"]
     assert operation["exit_code"] == ran.code == 6
     assert [guard["name"] for guard in operation["refusal"]["guards"]] == ["peer-not-demoted", "data-loss"]
-    assert operation["refusal"]["next"] == worlds.REFUSAL.next
+    assert operation["refusal"]["next"] == stage.REFUSAL.next
     assert operation["data_loss"]["point"] == "2031-02-03T00:59:13Z"
     assert operation["data_loss"]["at_most_seconds"] == 47.0
 
 
 def test_the_next_command_keeps_the_configuration_that_was_given(run: Runner) -> None:
-    run.world.answers["bank/ledger"] = worlds.REFUSAL
+    run.world.answers["bank/ledger"] = stage.REFUSAL
     ran = run("promote", "bank/ledger", "--config", "/tmp/a b.yaml")
-    assert f"{worlds.REFUSAL.next} --config '/tmp/a b.yaml'" in ran.err
+    assert f"{stage.REFUSAL.next} --config '/tmp/a b.yaml'" in ran.err
 
 
 def test_off_a_terminal_a_change_needs_y(run: Runner) -> None:
@@ -106,7 +106,7 @@ def test_on_a_terminal_the_plan_is_shown_and_a_yes_is_asked(run: Runner) -> None
 
 
 def test_an_unplanned_promotion_wants_the_name_typed(run: Runner) -> None:
-    run.world.answers["bank/ledger"] = worlds.TAKEOVER
+    run.world.answers["bank/ledger"] = stage.TAKEOVER
     assert run("promote", "bank/ledger", terminal=True, typed="y\n").code == 6
     ran = run("promote", "bank/ledger", terminal=True, typed="bank/ledger\n")
     assert ran.code == 0
@@ -120,8 +120,8 @@ def test_no_input_asks_nothing_on_a_terminal(run: Runner) -> None:
 
 
 def test_several_are_judged_whole_before_the_first_write(run: Runner) -> None:
-    run.world.replications = [worlds.replication("bank/ledger"), worlds.replication("bank/audit")]
-    run.world.answers["bank/audit"] = worlds.REFUSAL
+    run.world.replications = [stage.replication("bank/ledger"), stage.replication("bank/audit")]
+    run.world.answers["bank/audit"] = stage.REFUSAL
     ran = run("promote", "bank/ledger", "bank/audit", "-y", "-o", "json")
     assert ran.code == 6
     assert run.world.carried == []
@@ -157,7 +157,7 @@ def test_the_outcome_is_the_exit_code(run: Runner, outcome: Outcome, code: int) 
 
 def test_what_the_engine_raises_becomes_the_result_of_its_replication(run: Runner) -> None:
     holder = Holder(
-        who=worlds.WHO, since=run.clock.now() - 60, command="replctl demote bank/ledger", operation_id="op-7"
+        who=stage.WHO, since=run.clock.now() - 60, command="replctl demote bank/ledger", operation_id="op-7"
     )
     run.world.answers["bank/ledger"] = Locked("bank/ledger", holder)
     ran = run("promote", "bank/ledger", "-y", "-o", "json")

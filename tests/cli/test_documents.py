@@ -1,0 +1,133 @@
+"""Documents: every one fits its shipped schema, whatever is in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli import stage
+from cli.test_screens import DARK, MOVE, SPLIT, explanation, record, report
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from replctl.cli import documents, schemas
+from replctl.cli.documents import FIRST_MOMENT, LAST_MOMENT, rfc3339
+from replctl.core.breaker import BreakerState
+from replctl.core.durations import parse_time
+from replctl.core.journal import ChainFault
+from replctl.core.model import Hold, Holder, Intent, State, StateNote, Verb
+from replctl.core.outcomes import CODES, Outcome, of_several
+from replctl.core.results import Failure, OperationResult
+
+SCHEMAS = Path(documents.__file__).parent / "schemas"
+PROMOTE = Intent(verb=Verb.PROMOTE, replication=stage.replication())
+HOLDER = Holder(who=stage.WHO, since=stage.START, command="replctl demote bank/ledger", operation_id="op-6")
+FAILURE = Failure(code="rejected", message="the array said no", remedy="", retry_at=stage.START)
+
+
+def fits(name: str, document: Any) -> None:
+    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(
+        json.loads(json.dumps(document))
+    )
+
+
+results = st.builds(
+    stage.result,
+    st.just(PROMOTE),
+    st.sampled_from(Outcome),
+    operation_id=st.none() | st.text(),
+    from_state=st.none() | st.sampled_from(State),
+    to_state=st.none() | st.sampled_from(State),
+    started=st.none() | st.floats(0, 4e9),
+    reason=st.none() | st.text(),
+    steps=st.sampled_from([(), stage.STEPS]),
+    data_loss=st.sampled_from([None, stage.LOSS, replace(stage.LOSS, point=None, at_most_seconds=None)]),
+    refusal=st.sampled_from([None, stage.REFUSAL]),
+    holder=st.sampled_from([None, HOLDER]),
+    failure=st.sampled_from([None, FAILURE]),
+    plan=st.sampled_from([None, stage.SWITCH]),
+    pair=st.just(stage.PAIR),
+)
+
+
+@given(st.lists(results, max_size=4))
+def test_every_action_fits_its_schema(done: list[OperationResult]) -> None:
+    code = of_several(each.outcome for each in done)
+    document = documents.action("promote", done, code)
+    fits("action", document)
+    assert [each["exit_code"] for each in document["operations"]] == [CODES[each.outcome] for each in done]
+
+
+def test_a_failure_fits_the_schema_of_an_action() -> None:
+    fits("action", documents.failure("status", Outcome.INVALID, 2, FAILURE))
+
+
+def test_the_common_outcome_is_that_of_all() -> None:
+    same = [stage.result(PROMOTE, Outcome.UNCHANGED)] * 2
+    assert documents.action("promote", same, 0)["outcome"] is Outcome.UNCHANGED
+    mixed = [stage.result(PROMOTE, Outcome.UNCHANGED), stage.result(PROMOTE, Outcome.SUCCEEDED)]
+    assert documents.action("promote", mixed, 0)["outcome"] is Outcome.SUCCEEDED
+    torn = [stage.result(PROMOTE, Outcome.FAILED), stage.result(PROMOTE, Outcome.SUCCEEDED)]
+    assert documents.action("promote", torn, 3)["outcome"] is Outcome.PARTIAL
+
+
+def test_a_plan_that_was_only_shown_lists_its_steps() -> None:
+    planned = stage.result(PROMOTE, Outcome.PLANNED, plan=stage.SWITCH, pair=stage.PAIR)
+    steps = documents.operation(planned)["steps"]
+    assert [(each["name"], each["backend"], each["outcome"]) for each in steps] == [
+        ("failover", "east", None),
+        ("reprotect", "west", None),
+    ]
+
+
+def test_status_has_the_documented_keys() -> None:
+    hold = Hold(owner="ann", reason="maintenance", since=stage.START)
+    absent = stage.line_of(stage.replication(), state=None, hold=hold)
+    absent = replace(absent, local=replace(absent.local, state=None, state_note=StateNote.ABSENT))
+    document = documents.status(report(DARK, SPLIT, absent))
+    fits("status", document)
+    assert set(document["replications"][0]) == {
+        "namespace", "name", "group", "desired_state", "state", "mode", "health", "message", "in_sync",
+        "last_consistent_point", "rpo_seconds", "hold", "drill", "operation", "local", "peer",
+    }  # fmt: skip
+    assert set(document["replications"][0]["local"]) == {
+        "backend", "state", "state_note", "reachable", "unverified", "observed_at", "as_of", "vendor",
+    }  # fmt: skip
+    assert document["replications"][2]["state"] is None
+    assert document["replications"][2]["local"]["state_note"] == "absent"
+
+
+def test_the_other_documents_fit_too() -> None:
+    fits("explanation", documents.explanation(explanation(), stage.START))
+    fits("history", documents.history([MOVE, replace(MOVE, origin=State.NONE)]))
+    fault = ChainFault(replication="bank/ledger", sequence=None, fault="torn")
+    fits("verification", documents.verification([fault], {"bank/ledger": "much"}))
+    fits("operations", documents.operations([record(None), record(Outcome.FAILED, error_code="rejected")]))
+    fits("breakers", documents.breakers([("east", "read", BreakerState())]))
+    fits("configuration", documents.configuration([("a.b", None, "default"), ("c", 1.5, "file:3")]))
+    fits("path", documents.path("/etc/replctl/config.yaml"))
+
+
+@pytest.mark.parametrize("name", sorted(schemas.DOCUMENTS))
+def test_a_schema_refuses_what_it_does_not_know(name: str) -> None:
+    schema = schemas.schema(name)
+    assert not Draft202012Validator(schema).is_valid({"schema_version": 1, "surprise": True})
+    assert not Draft202012Validator(schema).is_valid({})
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_time_is_cut_towards_the_past_and_stays_in_the_calendar(at: float) -> None:
+    told = parse_time(rfc3339(at))
+    clamped = min(max(at, FIRST_MOMENT), LAST_MOMENT)
+    assert clamped - 0.002 <= told <= clamped + 1e-3
+
+
+def test_a_time_has_milliseconds_only_when_it_needs_them() -> None:
+    assert rfc3339(1_927_846_800.0) == "2031-02-03T01:00:00Z"
+    assert rfc3339(1_927_846_800.1239) == "2031-02-03T01:00:00.123Z"
