@@ -383,7 +383,7 @@ class _StepRun:
 
     def _record(self, pair: Pair) -> None:
         try:
-            self.carrier.tracker.settled(pair)
+            self.carrier.tracker.settled(pair, self.step)
         except StoreRefused as error:
             self.desk.report(Noticed(topic="journal", message=error.message))
 

@@ -49,11 +49,13 @@ class Tracker:
             if self._known.get(backend, origin) is origin:
                 self._write(backend, origin, target, OURS)
 
-    def settled(self, pair: Pair) -> None:
-        """A step is over: both ends are what they read as now."""
-        for seen in (pair.local, pair.peer):
+    def settled(self, pair: Pair, step: Step) -> None:
+        """The step is over: both ends are what they read as now, by our hand only where the step has moves."""
+        ours = {side for side, _, _ in step.moves}
+        for side in Side:
+            seen = pair.end(side)
             if seen.trouble is None and seen.state is not None:
-                self._arrive(seen.backend, seen.state, may_be_ours=True)
+                self._arrive(seen.backend, seen.state, may_be_ours=side in ours)
 
     def _arrive(self, backend: str, target: State, *, may_be_ours: bool) -> None:
         origin = self._known.setdefault(backend, target)

@@ -44,6 +44,9 @@ def test_split_brain_is_shown_and_only_reprotect_leads_out(world: World) -> None
     assert truth["role"] == {"west": "Source", "east": "Destination"}
     assert truth["state"] == {"west": "OK", "east": "OK"}
     assert health(world) == "healthy"
+    history = world.run("history", LEDGER, "-o", "json").json["transitions"]
+    stepped = [(each["from_state"], each["reason"]) for each in history if each["to_state"] == "replica"]
+    assert ("source", "external") in stepped  # the array's own doing: nobody told it to
     assert world.act("reprotect", LEDGER).operation["outcome"] == "unchanged"
 
 
