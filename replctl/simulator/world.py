@@ -229,7 +229,7 @@ class World:
         site.add(resource, bulk=True)
         for number in range(MEMBERS_OF_GROUP if entry.kind == "volume_group" else 0):
             key = identifier(seed, site.name, "member", index, number)
-            name = f"{entry.resource.removesuffix('-vg')}-{number + 1}"
+            name = f"{entry.resource.removesuffix('-vg')}-lun{number + 1}"
             member = Resource(
                 key, name, "volume", site.name, size=size, created_at=created_at, group=resource
             )
