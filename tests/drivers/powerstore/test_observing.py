@@ -66,7 +66,7 @@ def test_a_locator_that_names_nothing(arrays: Arrays) -> None:
 
 
 def test_a_member_of_a_replicated_group_is_to_be_named_by_the_group(arrays: Arrays) -> None:  # R78
-    seen = arrays.see(volume("ledger-1"))
+    seen = arrays.see(volume("ledger-lun1"))
     assert seen.trouble is None
     assert seen.unsupported is not None
     assert "ledger-vg" in seen.unsupported
