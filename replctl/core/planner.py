@@ -1,18 +1,23 @@
 """The planner: any observations and any intent give a plan or a refusal, never a guess (design §4).
 
-Pure. It knows neither vendor nor time: the driver's recipe says how a course is done, `Context` says what
-the journal remembers and what time it is. Guards are collected, not raised one by one, so that a refusal names all
+Pure. It knows neither vendor nor time: the driver's recipe says how a course is done, `Context` says what the
+journal remembers and what time it is. Guards are collected, not raised one by one, so that a refusal names all
 that stands in the way. What an end's own legality table allows is read from `Observation.permits`.
+
+`new` is the end that shall be the source, `old` the other one. Some guards bar every course (`_bars`); the others
+are judged by the course: `_switch` swaps roles and loses nothing, `_take_over` promotes one end alone,
+`_reprotect` makes the old source the replica of the survivor.
 """
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from replctl.core.advice import again, command, is_fenced
+from replctl.core.evidence import fact, peer_evidence, state_fact
 from replctl.core.guards import GUARDS
-from replctl.core.loss import accepts, paste_form, state_loss
+from replctl.core.loss import accepts, extent, paste_form, state_loss, unknown_loss
 from replctl.core.model import (
     Acknowledgements,
     BoundKind,
@@ -27,6 +32,7 @@ from replctl.core.model import (
     TroubleKind,
     Verb,
 )
+from replctl.core.pairing import settle
 from replctl.core.plans import (
     Context,
     Course,
@@ -39,65 +45,28 @@ from replctl.core.plans import (
     Plan,
     Recipe,
     Refusal,
+    Step,
 )
-from replctl.core.states import shown
+from replctl.core.states import validate
 
+__all__ = ["FRESH_SECONDS", "decide", "peer_evidence"]
+
+FRESH_SECONDS = 60.0  # an older observation is no ground for a change
 _SOURCE = EndGoal(frozenset({State.SOURCE}))
 _REPLICA = EndGoal(frozenset({State.REPLICA}))
 _SETTLED = frozenset({Flow.RUNNING, Flow.PAUSED, Flow.SUSPENDED})
-_OWN_TROUBLE = {
-    TroubleKind.CREDENTIALS: "our own trouble: it proves nothing about the peer",
-    TroubleKind.TLS: "our own trouble: it proves nothing about the peer",
-    TroubleKind.NAME: "our own trouble: it proves nothing about the peer",
-    TroubleKind.BREAKER: "we did not ask: it proves nothing about the peer",
-}
+_ANSWERED = frozenset({TroubleKind.ABSENT, TroubleKind.AMBIGUOUS})
+_NOT_THE_SOURCE = frozenset({State.REPLICA, State.SYNCING})
+_TIME_ANSWERS = frozenset({"foreign-operation", "operation-open"})  # exit 7
 
 
 def decide(intent: Intent, pair: Pair, context: Context, recipe: Recipe) -> Decision:
     """A plan that leads from what is seen to what is asked, or the guards that say no.
 
-    A plan without steps means that it is so already, and proven by these very observations.
+    A plan without steps means that it is so already, and proven by these very observations. Raises
+    IllegalTransition when the recipe would move an end against the state machine: a mistake of ours.
     """
-    return _Case(intent, pair, context, recipe).decide()
-
-
-def peer_evidence(local: Observation, peer: Observation) -> Evidence:
-    """What was seen of the peer and what that proves: the table of design §4, one sentence."""
-    return Evidence(
-        fact="peer", value=_what_it_proves(local, peer), backend=peer.backend, as_of=peer.observed_at
-    )
-
-
-def _what_it_proves(local: Observation, peer: Observation) -> str:
-    if peer.trouble is None:
-        state = _state_word(peer)
-        if peer.state in (State.SOURCE, State.DEMOTING):
-            return f"it answers as {state}: it is up, and hosts may be writing to it"
-        return f"it answers as {state}"
-    trouble = peer.trouble
-    if trouble.kind in _OWN_TROUBLE:
-        return f"{trouble.message}; {_OWN_TROUBLE[trouble.kind]}"
-    if trouble.kind is TroubleKind.ABSENT:
-        return f"{trouble.message}; its volume may still be written to"
-    if trouble.kind is TroubleKind.UNWELL:
-        return f"{trouble.message}; something lives there, and nothing is proven about its hosts"
-    if local.link is Link.OK:
-        return (
-            f"{trouble.message}, but {local.backend} says that the replication link is OK: only management "
-            "is lost, the array lives and hosts may be writing; it will be demoted over the link"
-        )
-    if local.link is Link.LOST:
-        return (
-            f"{trouble.message}, and {local.backend} says that the replication link is lost: this proves "
-            "nothing, dead and cut off look alike"
-        )
-    return f"{trouble.message}: this proves nothing, dead and cut off look alike"
-
-
-def _state_word(seen: Observation) -> str:
-    if seen.state is None:
-        return f"unknown ({seen.word})" if seen.word else "unknown"
-    return f"{shown(seen.state)} ({seen.word})" if seen.word else shown(seen.state)
+    return _Case(intent, settle(pair), context, recipe).decide()
 
 
 class _Case:
@@ -106,168 +75,257 @@ class _Case:
     def __init__(self, intent: Intent, pair: Pair, context: Context, recipe: Recipe) -> None:
         self.intent = intent
         self.pair = pair
-        self.local, self.peer = pair.local, pair.peer
         self.context = context
         self.recipe = recipe
         self.acknowledged = intent.acknowledged
+        self.aim = _aim(intent)
+        self.side = self.aim or Side.LOCAL
         self.loss: DataLoss | None = None
 
+    @property
+    def new(self) -> Observation:
+        return self.pair.end(self.side)
+
+    @property
+    def old(self) -> Observation:
+        return self.pair.end(self.side.other)
+
+    @property
+    def alone(self) -> bool:
+        """Whether an unplanned promotion is asked for, so that the other end need not be readable."""
+        return self.acknowledged.unplanned and self.intent.verb in (Verb.PROMOTE, Verb.FAILOVER)
+
     def decide(self) -> Decision:
-        standing = [*self._memory_guards(), *self._reading_guards()]
-        if standing:
-            return self._refuse(standing)
-        verb, side = self._meaning()
-        if verb is Verb.REPROTECT:
+        bars = list(self._bars())
+        if bars:
+            return self._refuse([*bars, *self._held()])
+        if self.intent.verb is Verb.REPROTECT:
             return self._reprotect()
-        if verb is Verb.PROMOTE and self.acknowledged.unplanned:
-            return self._take_over()
-        return self._switch(side)
+        return self._take_over() if self.alone else self._switch()
 
-    def _meaning(self) -> tuple[Verb, Side]:
-        """The verb with `failover --to` resolved, and the side that shall be the source in the end."""
-        verb = self.intent.verb
-        if verb is Verb.FAILOVER:
-            ahead = self.intent.replication.side_of(self.intent.to or "") is not Side.PEER
-            return (Verb.PROMOTE, Side.LOCAL) if ahead else (Verb.DEMOTE, Side.PEER)
-        return verb, Side.PEER if verb is Verb.DEMOTE else Side.LOCAL
+    # -- guards that bar every course ------------------------------------------------------------------------
 
-    # -- guards that stand before every change ---------------------------------------------------------------
-
-    def _memory_guards(self) -> Iterable[GuardRefusal]:
-        context = self.context
-        if context.other_operation is not None:
-            yield GUARDS["operation-open"].says_no(Evidence(fact="operation", value=context.other_operation))
-        if context.held_by is not None and not self.acknowledged.override_hold:
-            yield GUARDS["held"].says_no(Evidence(fact="hold", value=context.held_by))
-        for seen in (self.local, self.peer):
-            known = context.identities.get(seen.backend)
-            if known is not None and seen.resource is not None and seen.resource != known:
-                value = f"was {known}, is {seen.resource}"
-                yield GUARDS["identity-changed"].says_no(self._fact("identity", value, seen))
-
-    def _reading_guards(self) -> Iterable[GuardRefusal]:
-        if self.local.trouble is not None:
-            yield GUARDS["stale-observation"].says_no(
-                self._fact("not read", self.local.trouble.message, self.local)
+    def _bars(self) -> Iterator[GuardRefusal]:
+        if self.context.other_operation is not None:
+            yield GUARDS["operation-open"].says_no(
+                Evidence(fact="operation", value=self.context.other_operation)
             )
-            return
-        for seen in (self.local, self.peer):
-            if seen.unsupported and not (seen is self.peer and self._alone()):
-                yield GUARDS["unsupported"].says_no(self._fact("kind", seen.unsupported, seen))
-        if self.local.drill and not self.acknowledged.use_test_copy:
-            override = "--use-test-copy" if self._alone() else None
-            drill = GUARDS["drill-running"].says_no(self._fact("drill", "running", self.local))
-            yield replace(drill, override=override)
-        both = self.local.state is State.SOURCE and self.peer.state is State.SOURCE
+        yield from _one("identity-changed", self._changed_identities())
+        yield from _one("not-a-pair", self._strangers())
+        yield from _one("stale-observation", self._unread())
+        yield from _one("unsupported", self._unsupported())
+        both = self.pair.local.state is State.SOURCE and self.pair.peer.state is State.SOURCE
         if both and self.intent.verb is not Verb.REPROTECT:
-            yield GUARDS["split-brain"].says_no(self._seen(self.local), self._seen(self.peer))
+            yield GUARDS["split-brain"].says_no(*self._both())
 
-    def _alone(self) -> bool:
-        """Whether the verb speaks of the local end alone, so that the peer need not be readable."""
-        verb, _ = self._meaning()
-        return verb is Verb.PROMOTE and self.acknowledged.unplanned
+    def _changed_identities(self) -> Iterator[Evidence]:
+        for seen in (self.pair.local, self.pair.peer):
+            known = self.context.identities.get(seen.backend)
+            if known is not None and seen.resource is not None and seen.resource != known:
+                yield fact("identity", f"was {known}, is {seen.resource}", seen)
 
-    def _foreign_transient(self, *seen: Observation) -> list[GuardRefusal]:
+    def _strangers(self) -> Iterator[Evidence]:
+        """Ends that replicate with something else than the other end: what is told to one hits a third."""
+        for seen, other in ((self.pair.local, self.pair.peer), (self.pair.peer, self.pair.local)):
+            apart = seen.counterpart is not None and seen.counterpart != other.resource
+            if apart and other.resource is not None:
+                value = f"replicates with {seen.counterpart}, and {other.backend} is read at {other.resource}"
+                yield fact("counterpart", value, seen)
+
+    def _unread(self) -> Iterator[Evidence]:
+        """Ends that the course cannot do without, and that were not read, or too long ago."""
+        for seen in (self.pair.local, self.pair.peer):
+            if seen.trouble is not None:
+                if seen is self.new or self._needs_old():
+                    yield state_fact(seen)
+            elif (age := self.context.now - seen.observed_at) > FRESH_SECONDS:
+                yield fact("age", f"read {age:.0f}s ago: too long for a change", seen)
+
+    def _needs_old(self) -> bool:
+        """Without the old source nothing is possible but to take its place, and that only for a replica."""
+        return not self.alone and (
+            self.intent.verb in (Verb.REPROTECT, Verb.DEMOTE) or self.new.state is State.SOURCE
+        )
+
+    def _unsupported(self) -> Iterator[Evidence]:
+        if self.aim is None:
+            named = self.intent.survivor if self.intent.verb is Verb.REPROTECT else self.intent.to
+            yield Evidence(fact="backend", value=f"{named or 'none'} is neither end of it")
+        if self.intent.snapshot is not None and not self.alone:
+            value = f"{self.intent.snapshot}: only an unplanned promotion can begin from one"
+            yield Evidence(fact="snapshot", value=value)
+        for seen in (self.pair.local, self.pair.peer):
+            if seen.trouble is not None or (self.alone and seen is self.old):
+                continue
+            if seen.unsupported is not None or seen.state is None:
+                yield fact("kind", seen.unsupported or "its state is not known", seen)
+
+    # -- guards that courses share ---------------------------------------------------------------------------
+
+    def _held(self) -> list[GuardRefusal]:
+        if self.context.held_by is None or self.acknowledged.override_hold:
+            return []
+        return [GUARDS["held"].says_no(Evidence(fact="hold", value=self.context.held_by))]
+
+    def _drill(self) -> list[GuardRefusal]:
+        """A failover test at either end bars all that is planned; nothing answers it."""
+        running = [fact("drill", "running", end) for end in self._ends() if end.trouble is None and end.drill]
+        return [_without_flag(each) for each in _one("drill-running", running)]
+
+    def _foreign(self) -> list[GuardRefusal]:
         if self.context.own_transient:
             return []
-        busy = [end for end in seen if end.trouble is None and end.changing]
-        return [GUARDS["foreign-operation"].says_no(*(self._seen(end) for end in busy))] if busy else []
+        busy = [state_fact(end) for end in self._ends() if end.trouble is None and end.changing]
+        return list(_one("foreign-operation", busy))
+
+    def _ends(self) -> tuple[Observation, Observation]:
+        return self.new, self.old
+
+    def _both(self) -> tuple[Evidence, Evidence]:
+        return state_fact(self.pair.local), state_fact(self.pair.peer)
+
+    def _backend_state(self) -> GuardRefusal:
+        lost = [fact("link", "the data link is lost", end) for end in self._ends() if end.link is Link.LOST]
+        return GUARDS["backend-state"].says_no(*self._both(), *lost)
 
     # -- planned: roles swap ---------------------------------------------------------------------------------
 
-    def _switch(self, new_source: Side) -> Decision:
-        new, old = self.pair.end(new_source), self.pair.end(new_source.other)
-        goal = _roles(new_source)
-        if goal.met_by(self.pair) and {new.flow, old.flow} <= _SETTLED:
-            return self._unchanged(goal, new_source)
-        if old.trouble is not None or new.trouble is not None:
-            return self._peer_not_read(new_source)
-        if goal.met_by(self.pair) and new.flow is old.flow is Flow.SEVERED:
-            return self._finish_switch(new_source)
-        guards = self._replica_guards(new) or self._foreign_transient(new, old)
-        if not guards and State.SOURCE not in (new.state, old.state):
-            return self._refuse([self._no_source()], take_over=True)
-        ready = old.state is State.SOURCE and new.state is State.REPLICA and new.flow is Flow.RUNNING
-        if not guards and not (ready and "failover_planned" in old.permits):
-            guards = [GUARDS["backend-state"].says_no(self._seen(old), self._seen(new))]
-        return self._refuse(guards) if guards else self._plan(Course.SWITCH, new_source)
+    def _switch(self) -> Decision:
+        goal = _roles(self.side)
+        flows = {self.new.flow, self.old.flow}
+        if goal.met_by(self.pair) and flows <= _SETTLED:
+            return self._unchanged(goal)
+        if self.old.trouble is not None:
+            return self._refuse_to_take_over()
+        tail = self._own_tail(Course.SWITCH)
+        if tail is not None:
+            return tail
+        if goal.met_by(self.pair) and flows == {Flow.SEVERED}:
+            return self._finish_switch()
+        barred = self._copy_guards() or self._foreign()
+        if not barred and State.SOURCE not in (self.new.state, self.old.state):
+            return self._refuse_without_source()
+        guards = [*self._held(), *self._drill(), *barred]
+        if not (barred or self._drill() or self._ready()):
+            guards.append(self._backend_state())
+        return self._refuse(guards, self._way_out_of_severed()) if guards else self._plan(Course.SWITCH)
 
-    def _finish_switch(self, new_source: Side) -> Decision:
-        """Roles are swapped and nothing is copied: ours to finish if we began it, else a person's decision."""
-        if self.context.interrupted is Course.SWITCH:
-            return self._plan(Course.SWITCH, new_source)
-        facts = (self._seen(self.local), self._seen(self.peer))
-        return self._refuse([GUARDS["backend-state"].says_no(*facts)], self._command("reprotect"))
-
-    def _peer_not_read(self, new_source: Side) -> Decision:
-        peer = self.peer
-        fact = self._fact("not read", peer.trouble.message if peer.trouble else "", peer)
-        if new_source is Side.PEER or self.local.state is State.SOURCE:
-            return self._refuse([GUARDS["stale-observation"].says_no(fact)])
-        guards = self._replica_guards(self.local)
-        if guards:
-            return self._refuse(guards, take_over=True)
-        seen = peer_evidence(self.local, peer)
-        return self._refuse([GUARDS["peer-not-demoted"].says_no(seen)], take_over=True)
-
-    def _replica_guards(self, new: Observation) -> list[GuardRefusal]:
-        """What bars an end from becoming the source because of its own state."""
-        if new.state is State.SYNCING:
-            return [GUARDS["incomplete-copy"].says_no(self._seen(new))]
-        if new.state is State.FAILED and not self.acknowledged.from_failed:
-            return [GUARDS["state-failed"].says_no(self._seen(new))]
-        if new.state is State.NONE:
-            return [GUARDS["backend-state"].says_no(self._seen(new))]
+    def _copy_guards(self) -> list[GuardRefusal]:
+        """What bars a planned promotion because of what the new source is; nothing answers it."""
+        match self.new.state:
+            case State.SYNCING:
+                return [GUARDS["incomplete-copy"].says_no(state_fact(self.new))]
+            case State.FAILED:
+                return [_without_flag(GUARDS["state-failed"].says_no(state_fact(self.new)))]
+            case State.NONE:
+                return [self._backend_state()]
         return []
+
+    def _ready(self) -> bool:
+        """Whether the old source may be told to hand over: both in step, and the way between them open."""
+        roles = self.old.state is State.SOURCE and self.new.state is State.REPLICA
+        flowing = self.old.flow is self.new.flow is Flow.RUNNING
+        linked = Link.LOST not in (self.old.link, self.new.link)
+        return roles and flowing and linked and "failover_planned" in self.old.permits
+
+    def _finish_switch(self) -> Decision:
+        """Roles are swapped and nothing is copied: ours to finish if we began it, else a person's decision."""
+        guards = [*self._held(), *self._drill()]
+        if self.context.interrupted is not Course.SWITCH or "reprotect" not in self.new.permits:
+            guards.append(self._backend_state())
+            return self._refuse(guards, command(self.intent, "reprotect"))
+        return self._refuse(guards) if guards else self._plan(Course.SWITCH)
+
+    def _way_out_of_severed(self) -> str | None:
+        """After a failover nothing but `reprotect` leads on."""
+        severed = [end for end in self._ends() if end.flow is Flow.SEVERED and end.state is State.SOURCE]
+        return command(self.intent, "reprotect") if severed else None
+
+    def _refuse_without_source(self) -> Refusal:
+        if self.intent.verb is not Verb.DEMOTE:
+            return self._refuse_to_take_over()
+        guard = _without_flag(GUARDS["no-source"].says_no(*self._both()))
+        return self._refuse([*self._held(), *self._drill(), guard])
 
     # -- unplanned: one end alone ----------------------------------------------------------------------------
 
     def _take_over(self) -> Decision:
-        goal = Goal(local=_SOURCE)
-        if goal.met_by(self.pair):
-            return self._unchanged(goal, Side.LOCAL)
-        guards = [*self._peer_guards(), *self._takeover_guards()]
-        self.loss = self._statement()
-        guards.extend(self._loss_guards(self.loss))
+        goal = _alone(self.side)
+        if goal.met_by(self.pair) and not self._steps(Course.TAKEOVER):
+            return self._unchanged(goal)
+        tail = self._own_tail(Course.TAKEOVER)
+        if tail is not None:
+            return tail
+        guards = self._takeover_guards()
         if guards:
-            return self._refuse(guards, take_over=True)
-        return replace(self._plan(Course.TAKEOVER, Side.LOCAL), data_loss=self._accepted(self.loss))
+            return self._refuse(guards, self._planned_instead(guards))
+        return self._plan(Course.TAKEOVER)
 
-    def _peer_guards(self) -> Iterable[GuardRefusal]:
-        acknowledged, seen = self.acknowledged, peer_evidence(self.local, self.peer)
-        if self.peer.trouble is not None:
-            if not acknowledged.peer_is_down and acknowledged.peer_is_fenced is None:
+    def _refuse_to_take_over(self) -> Refusal:
+        """A planned promotion that cannot be: what stands in the way of the unplanned one, and its flags."""
+        return self._refuse(self._takeover_guards())
+
+    def _takeover_guards(self) -> list[GuardRefusal]:
+        self.loss = self._statement()
+        return [
+            *self._held(),
+            *self._peer_guards(),
+            *self._test_guards(),
+            *self._new_source_guards(),
+            *self._loss_guards(self.loss),
+        ]
+
+    def _peer_guards(self) -> Iterator[GuardRefusal]:
+        """A peer that answers is up whatever it answers, unless it is proven not to be the source."""
+        given, old, seen = self.acknowledged, self.old, peer_evidence(self.new, self.old)
+        unread = old.trouble.kind if old.trouble is not None and old.trouble.kind not in _ANSWERED else None
+        if unread is not None:
+            if not (given.peer_is_down or is_fenced(self.acknowledged)):
                 yield GUARDS["peer-not-demoted"].says_no(seen)
-        elif self.peer.state in (State.REPLICA, State.SYNCING, State.FAILED, State.NONE):
-            if not acknowledged.from_replica:
-                yield self._no_source()
-        elif acknowledged.peer_is_fenced is None:
+            elif unread is TroubleKind.BREAKER:
+                yield GUARDS["stale-observation"].says_no(seen)
+        elif old.trouble is None and old.state in _NOT_THE_SOURCE:
+            if not given.from_replica:
+                yield GUARDS["no-source"].says_no(*self._both())
+        elif not is_fenced(self.acknowledged):
             yield GUARDS["peer-is-up"].says_no(seen)
 
-    def _takeover_guards(self) -> Iterable[GuardRefusal]:
-        local = self.local
-        own = self._replica_guards(local)
-        if own:
-            yield from own
-        elif local.state is State.PROMOTING and self.peer.trouble is None and not self.context.own_transient:
-            yield from self._foreign_transient(local, self.peer)
-        elif not local.permits & {"failover_unplanned", "failover_force"}:
-            yield from self._foreign_transient(local) or [GUARDS["backend-state"].says_no(self._seen(local))]
+    def _test_guards(self) -> Iterator[GuardRefusal]:
+        running, kept = self.new.drill, self.acknowledged.use_test_copy
+        if running and not kept:
+            yield GUARDS["drill-running"].says_no(fact("drill", "running", self.new))
+        if running and self.intent.snapshot is not None:
+            value = "a failover test is running, and during one no snapshot can be promoted"
+            yield GUARDS["backend-state"].says_no(fact("snapshot", value, self.new))
+        if kept and not running:
+            value = "no failover test is running, so there is no test copy to keep"
+            yield GUARDS["backend-state"].says_no(fact("drill", value, self.new))
+
+    def _new_source_guards(self) -> list[GuardRefusal]:
+        """What bars an end from becoming the source alone because of its own state."""
+        new = self.new
+        if new.state is State.SYNCING:
+            return [GUARDS["incomplete-copy"].says_no(state_fact(new))]
+        needed = "failover_force" if new.flow is Flow.SEVERED else "failover_unplanned"
+        stuck = new.state is State.PROMOTING and self.old.trouble is not None and needed in new.permits
+        busy = [] if stuck else self._foreign()
+        failed = new.state is State.FAILED and not self.acknowledged.from_failed
+        guards = [GUARDS["state-failed"].says_no(state_fact(new))] if failed else []
+        if needed not in new.permits and not busy:
+            guards.append(GUARDS["backend-state"].says_no(state_fact(new)))
+        return [*guards, *busy]
 
     def _statement(self) -> DataLoss:
-        last_contact = self.context.last_contact.get(self.peer.backend)
-        loss = state_loss(self.local, self.context.now, last_contact)
-        if self.intent.snapshot is None:
-            return loss
-        return DataLoss(
-            point=None,
-            at_least_seconds=None,
-            at_most_seconds=None,
-            source=f"snapshot {self.intent.snapshot}: when it was taken is not known",
-            read_at=loss.read_at,
-        )
+        """Counted from what will be promoted: the last copy, unless a snapshot or a test's copy is."""
+        if self.intent.snapshot is not None:
+            why = f"snapshot {self.intent.snapshot}: when it was taken is not known"
+            return unknown_loss(why, self.new.observed_at)
+        if self.acknowledged.use_test_copy or self.new.drill:
+            why = "the copy that the failover test writes to: when it was taken is not known"
+            return unknown_loss(why, self.new.observed_at)
+        return state_loss(self.new, self.context.now, self.context.last_contact.get(self.old.backend))
 
-    def _loss_guards(self, loss: DataLoss) -> Iterable[GuardRefusal]:
+    def _loss_guards(self, loss: DataLoss) -> Iterator[GuardRefusal]:
         bound = self.acknowledged.accept_data_loss
         if bound is not None and accepts(bound, loss):
             return
@@ -275,163 +333,186 @@ class _Case:
         if bound is not None:
             known = "the loss is known" if bound.kind is BoundKind.UNKNOWN else "the loss may be larger"
             facts.append(Evidence(fact="accepted", value=f"{bound.text}: not enough, {known}"))
-        yield GUARDS["data-loss"].says_no(*facts, override=paste_form(loss))
+        yield replace(GUARDS["data-loss"].says_no(*facts), override=paste_form(loss))
 
     def _loss_fact(self, loss: DataLoss) -> Evidence:
-        if loss.point is None or loss.at_most_seconds is None or loss.at_least_seconds is None:
-            value = f"unknown: {loss.source}"
-        else:
-            value = (
-                f"at least {loss.at_least_seconds:.0f}s, at most {loss.at_most_seconds:.0f}s of writes "
-                f"({loss.source})"
-            )
-        return Evidence(fact="loss", value=value, backend=self.local.backend, as_of=loss.read_at)
+        return Evidence(fact="loss", value=extent(loss), backend=self.new.backend, as_of=loss.read_at)
 
-    def _accepted(self, loss: DataLoss) -> DataLoss:
-        bound = self.acknowledged.accept_data_loss
-        return replace(loss, accepted=bound.text if bound else None)
+    def _planned_instead(self, guards: list[GuardRefusal]) -> str | None:
+        """A peer that is up is asked to hand over, if the planned promotion could be made now."""
+        if "peer-is-up" not in {guard.name for guard in guards}:
+            return None
+        hold = Acknowledgements(override_hold=self.acknowledged.override_hold or bool(self._held()))
+        planned = replace(self.intent, acknowledged=hold, snapshot=None)
+        decided = _Case(planned, self.pair, self.context, self.recipe).decide()
+        return again(planned) if isinstance(decided, Plan) else None
 
     # -- after an unplanned promotion ------------------------------------------------------------------------
 
     def _reprotect(self) -> Decision:
-        if self.peer.trouble is not None:
-            fact = self._fact("not read", self.peer.trouble.message, self.peer)
-            return self._refuse([GUARDS["stale-observation"].says_no(fact)])
         sources = [side for side in Side if self.pair.end(side).state is State.SOURCE]
-        if not sources:
-            busy = self._foreign_transient(self.local, self.peer)
-            return self._refuse(busy or [self._no_source()])
         survivor = self._survivor(sources)
+        if not sources:
+            no_source = _without_flag(GUARDS["no-source"].says_no(*self._both()))
+            return self._refuse([*self._held(), *(self._foreign() or [no_source])])
         if survivor is None:
-            facts = (self._seen(self.local), self._seen(self.peer))
-            guard = GUARDS["split-brain"].says_no(*facts, override="--survivor=BACKEND")
-            return self._refuse([guard], self._command("reprotect", "--survivor=BACKEND"))
-        if len(sources) == 1 and survivor is sources[0]:
-            settled = self._already_protected(survivor)
-            if settled is not None:
-                return settled
-        return self._protect(survivor)
+            guard = replace(GUARDS["split-brain"].says_no(*self._both()), override="--survivor=BACKEND")
+            return self._refuse([*self._held(), guard])
+        self.side = survivor
+        return self._protect(_roles(survivor))
 
     def _survivor(self, sources: list[Side]) -> Side | None:
-        named = self.intent.survivor
-        if named is not None:
-            return self.intent.replication.side_of(named)
+        if self.intent.survivor is not None:
+            return self.aim
         if len(sources) == 1:
             return sources[0]
         remembered = self.context.survivor
         return self.intent.replication.side_of(remembered) if remembered else None
 
-    def _already_protected(self, survivor: Side) -> Decision | None:
-        goal = _roles(survivor)
-        flows = {self.local.flow, self.peer.flow}
-        if goal.met_by(self.pair) and flows == {Flow.RUNNING}:
-            return self._unchanged(goal, survivor)
-        if Flow.SEVERED not in flows:
-            guards = self._foreign_transient(self.local, self.peer)
-            facts = (self._seen(self.local), self._seen(self.peer))
-            return self._refuse(guards or [GUARDS["backend-state"].says_no(*facts)])
+    def _protect(self, goal: Goal) -> Decision:
+        running = goal.met_by(self.pair) and self.new.flow is self.old.flow is Flow.RUNNING
+        if running and not self._steps(Course.REPROTECT):
+            return self._unchanged(goal)
+        tail = self._own_tail(Course.REPROTECT)
+        if tail is not None:
+            return tail
+        course = Course.REPROTECT if running else self._way_to_protect()
+        guards = [*self._held(), *self._drill(), *self._foreign()]
+        if course is None:
+            guards = guards or [self._backend_state()]
+            return self._refuse(guards, again(self.intent) if self._has_yet_to_step_down() else None)
+        if not running:
+            guards += self._discarding(course)
+        return self._refuse(guards) if guards else self._plan(course)
+
+    def _way_to_protect(self) -> Course | None:
+        """The survivor that failed over is told to replicate; an old source that stepped down takes back."""
+        kept, other = self.new, self.old
+        severed = [end for end in (kept, other) if end.flow is Flow.SEVERED and end.state is State.SOURCE]
+        if kept in severed and "reprotect" in kept.permits and other.state in (State.SOURCE, State.REPLICA):
+            return Course.REPROTECT
+        if other in severed and kept.state is State.REPLICA and "failover_force" in kept.permits:
+            return Course.ABANDON
         return None
 
-    def _protect(self, survivor: Side) -> Decision:
-        kept, other = self.pair.end(survivor), self.pair.end(survivor.other)
-        busy = self._foreign_transient(kept, other)
-        if busy:
-            return self._refuse(busy)
-        if kept.flow is Flow.SEVERED and kept.state is State.SOURCE:
-            return self._plan(Course.REPROTECT, survivor)
-        if other.flow is not Flow.SEVERED or other.state is not State.SOURCE:
-            facts = (self._seen(kept), self._seen(other))
-            return self._refuse([GUARDS["backend-state"].says_no(*facts)])
-        if not self.acknowledged.discard_local_changes:
-            fact = self._fact("writes since the promotion", "would be dropped", other)
-            command = self._command("reprotect", f"--survivor={kept.backend}", "--discard-local-changes")
-            return self._refuse([GUARDS["discards-local-data"].says_no(fact)], command)
-        return self._plan(Course.ABANDON, survivor)
+    def _has_yet_to_step_down(self) -> bool:
+        """Whether the end that shall take back still takes itself for the source (CP §8: the array flips it)."""
+        return self.new.state is self.old.state is State.SOURCE and self.old.flow is Flow.SEVERED
+
+    def _discarding(self, course: Course) -> list[GuardRefusal]:
+        """What is dropped beyond the loss that was accepted: the writes of the end that took over.
+
+        An old source that takes back goes to the common copy first, so that its own writes after that go too.
+        """
+        facts = [fact("writes since the promotion", "would be dropped", self.old)]
+        if course is Course.ABANDON:
+            self.loss = state_loss(self.new, self.context.now, None)
+            facts.append(self._loss_fact(self.loss))
+        elif self.context.survivor != self.old.backend:
+            return []
+        if self.acknowledged.discard_local_changes:
+            return []
+        return [GUARDS["discards-local-data"].says_no(*facts)]
 
     # -- answers ---------------------------------------------------------------------------------------------
 
-    def _plan(self, course: Course, new_source: Side) -> Plan:
+    def _steps(self, course: Course) -> tuple[Step, ...]:
         arguments: dict[str, Scalar] = {
             "use_test_copy": self.acknowledged.use_test_copy,
             "snapshot": self.intent.snapshot,
         }
-        steps = self.recipe.steps(course, new_source, self.pair, arguments)
-        goal = Goal(local=_SOURCE) if course is Course.TAKEOVER else _roles(new_source)
+        return self.recipe.steps(course, self.side, self.pair, arguments)
+
+    def _own_tail(self, course: Course) -> Plan | None:
+        """What is left of a change of ours that the backend is busy with: to wait for it first."""
+        if not self.context.own_transient:
+            return None
+        steps = self._steps(course)
+        busy = self.new.changing or self.old.changing
+        return self._made(course, steps) if busy and steps and steps[0].action is None else None
+
+    def _plan(self, course: Course) -> Decision:
+        steps = self._steps(course)
+        if not steps:
+            return self._refuse([self._backend_state()])
+        return self._made(course, steps)
+
+    def _made(self, course: Course | None, steps: tuple[Step, ...]) -> Plan:
+        """The plan; no step of it moves an end against the state machine (R17)."""
+        for step in steps:
+            for _, origin, target in step.moves:
+                validate(origin, target)
         return Plan(
             course=course,
-            new_source=new_source,
+            new_source=self.side,
             steps=steps,
-            goal=goal,
-            from_state=self.local.state,
-            to_state=State.SOURCE if new_source is Side.LOCAL else State.REPLICA,
+            goal=_alone(self.side) if course is Course.TAKEOVER else _roles(self.side),
+            from_state=self.pair.local.state,
+            to_state=State.SOURCE if self.side is Side.LOCAL else State.REPLICA,
             acknowledged=self.acknowledged,
+            data_loss=self._accepted(),
         )
 
-    def _unchanged(self, goal: Goal, new_source: Side) -> Plan:
-        return Plan(
-            course=None,
-            new_source=new_source,
-            steps=(),
-            goal=goal,
-            from_state=self.local.state,
-            to_state=State.SOURCE if new_source is Side.LOCAL else State.REPLICA,
-            acknowledged=self.acknowledged,
-        )
+    def _accepted(self) -> DataLoss | None:
+        """The loss that was stated, with what a person accepted of it."""
+        bound = self.acknowledged.accept_data_loss
+        return replace(self.loss, accepted=bound.text if bound else None) if self.loss else None
 
-    def _no_source(self) -> GuardRefusal:
-        return GUARDS["no-source"].says_no(self._seen(self.local), self._seen(self.peer))
+    def _unchanged(self, goal: Goal) -> Plan:
+        return replace(self._made(None, ()), goal=goal)
 
-    def _refuse(
-        self, guards: list[GuardRefusal], command: str | None = None, *, take_over: bool = False
-    ) -> Refusal:
-        """Words the way on; with `take_over` the loss is stated and the flags that would do it are typed."""
-        if take_over and self.loss is None:
-            self.loss = self._statement()
-            guards = [*guards, *self._loss_guards(self.loss)]
+    def _refuse(self, guards: list[GuardRefusal], following: str | None = None) -> Refusal:
+        """Words the way on: the flags that answer every guard, when there are such; else where to look."""
         names = {guard.name for guard in guards}
-        if command is None and take_over and all(guard.override for guard in guards):
-            command = self._command("promote", *self._flags(guards))
-        if command is None or "peer-is-up" in names:
-            command = self._other_way(names)
-        conflict = names == {"foreign-operation"}
-        return Refusal(guards=tuple(guards), next=command, conflict=conflict, data_loss=self.loss)
-
-    def _flags(self, guards: list[GuardRefusal]) -> list[str]:
-        """The flags given already, less a bound that was not enough, and those that the guards ask for."""
-        asked = [guard.override for guard in guards if guard.override]
-        bound_asked = any(flag.startswith("--accept-data-loss") for flag in asked)
-        given = self.acknowledged
-        kept: Acknowledgements = replace(given, accept_data_loss=None) if bound_asked else given
-        down = [] if self._alone_flagged(asked) else ["--peer-is-down"]
-        return list(dict.fromkeys([*kept.flags, *asked, *down]))
-
-    def _alone_flagged(self, asked: list[str]) -> bool:
-        return self.acknowledged.unplanned or bool({"--peer-is-down", "--from-replica"} & set(asked))
+        if following is None and all(guard.override for guard in guards):
+            following = again(self.intent, guards)
+        return Refusal(
+            guards=tuple(guards),
+            next=following or self._other_way(names),
+            conflict=names <= _TIME_ANSWERS,
+            data_loss=self.loss,
+        )
 
     def _other_way(self, names: set[str]) -> str:
-        if "split-brain" in names:
-            return self._command("reprotect")
-        if "peer-is-up" in names:
-            return self._command("promote")
+        kinds = {end.trouble.kind for end in self._ends() if end.trouble is not None}
         if "operation-open" in names:
             return f"replctl op show {self.context.other_operation}"
-        return self._command("explain")
+        if "split-brain" in names:
+            return command(self.intent, "reprotect")
+        if "stale-observation" in names and TroubleKind.BREAKER in kinds:
+            return f"{again(self.intent)} --probe"
+        return command(self.intent, "explain")
 
-    def _command(self, verb: str, *flags: str) -> str:
-        words = ["replctl", verb, self.intent.replication.key, *flags]
-        return " ".join(shlex.quote(word) if "=HOW" not in word else word for word in words)
 
-    def _seen(self, seen: Observation) -> Evidence:
-        if seen.trouble is not None:
-            return self._fact("not read", seen.trouble.message, seen)
-        sentence = f": {seen.sentence}" if seen.sentence else ""
-        return self._fact("state", f"{_state_word(seen)}{sentence}", seen)
+def _aim(intent: Intent) -> Side | None:
+    """The side that shall be the source in the end; None for a backend that is neither."""
+    match intent.verb:
+        case Verb.FAILOVER:
+            return intent.replication.side_of(intent.to or "")
+        case Verb.DEMOTE:
+            return Side.PEER
+        case Verb.REPROTECT if intent.survivor is not None:
+            return intent.replication.side_of(intent.survivor)
+    return Side.LOCAL
 
-    def _fact(self, fact: str, value: str, seen: Observation) -> Evidence:
-        return Evidence(fact=fact, value=value, backend=seen.backend, as_of=seen.observed_at)
+
+def _one(name: str, facts: Iterable[Evidence]) -> Iterator[GuardRefusal]:
+    """One refusal of the guard with all its facts, or none without any."""
+    found = tuple(facts)
+    if found:
+        yield GUARDS[name].says_no(*found)
+
+
+def _without_flag(guard: GuardRefusal) -> GuardRefusal:
+    """The guard where its flag would not help."""
+    return replace(guard, override=None)
 
 
 def _roles(new_source: Side) -> Goal:
     if new_source is Side.LOCAL:
         return Goal(local=_SOURCE, peer=_REPLICA)
     return Goal(local=_REPLICA, peer=_SOURCE)
+
+
+def _alone(new_source: Side) -> Goal:
+    return Goal(local=_SOURCE) if new_source is Side.LOCAL else Goal(peer=_SOURCE)
