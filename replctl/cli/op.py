@@ -178,10 +178,11 @@ def _refused(session: Session, confirming: Confirming, record: OperationRecord, 
     from replctl.cli import screens
     from replctl.cli.acting import show as show_results
     from replctl.cli.acting import unconfirmed
+    from replctl.cli.lines import BLANK
     from replctl.cli.session import YES, agreed
     from replctl.core.outcomes import ExitCode
 
-    shown = screens.operation(record, None, session.now, session.output.message_width)
+    shown = [*screens.operation(record, None, session.now, session.output.message_width), BLANK]
     if agreed(session, confirming, shown, f"{what} {record.operation_id}? [y/N] ", YES):
         return None
     refused = replace(

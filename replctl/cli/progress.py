@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 REFRESHES_PER_SECOND = 4
+WORTH_SAYING_SECONDS = 0.4  # a look that takes less needs no line
 CALLS_AT = 2  # -vv
 MOVES_AT = 1  # -v
 
@@ -125,8 +126,8 @@ class Progress:
             running = list(self._running.values())
         now = self._clock.monotonic()
         lines = [in_hand(each, now) for each in running]
-        if self._looking is not None and not lines:
-            lines = [_looks(*self._looking, now)]
+        if self._looking is not None and now - self._looking[1] >= WORTH_SAYING_SECONDS:
+            lines = [_looks(*self._looking, now), *lines]
         return Group(*(_rich(each) for each in lines)) if lines else Text("")
 
 

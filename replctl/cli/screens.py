@@ -16,7 +16,7 @@ from replctl.core.errors import Finding
 from replctl.core.guards import GUARDS
 from replctl.core.journal import OperationRecord, StepPhase, StepRecord
 from replctl.core.model import Holder, Pair, State
-from replctl.core.outcomes import Outcome
+from replctl.core.outcomes import OPEN, Outcome
 from replctl.core.plans import DataLoss, Evidence, GuardRefusal, Plan, Refusal, Step
 from replctl.core.results import Failure, OperationResult
 from replctl.core.states import shown
@@ -185,7 +185,7 @@ def result(done: OperationResult, now: float, width: int | None) -> list[Line]:
     lines = wrapped(
         _headline(done), room, first=line(mark(done.outcome), " ", strong(done.key), ": "), indent=4
     )
-    lines.extend(_steps(done.steps, room))
+    lines.extend(_steps(done.steps, room, said=done.failure.message if done.failure else None))
     if done.data_loss is not None and done.outcome is not Outcome.UNCHANGED:
         lines.extend(loss(done.data_loss, now, room))
     if done.holder is not None:
@@ -242,7 +242,8 @@ def _took(done: OperationResult) -> str:
     return f", {format_duration(done.finished - done.started)}"
 
 
-def _steps(steps: Sequence[StepRecord], room: int) -> list[Line]:
+def _steps(steps: Sequence[StepRecord], room: int, said: str | None = None) -> list[Line]:
+    """Each step with its end; an error that is `said` elsewhere is not said twice."""
     if not steps:
         return []
     names = max(len(step.name) for step in steps)
@@ -251,7 +252,7 @@ def _steps(steps: Sequence[StepRecord], room: int) -> list[Line]:
     for step in steps:
         head = f"  {step.number:>2}  {step.name:<{names}}  {step.backend:<{places}}  "
         lines.append(line(head, *_step_end(step)))
-        if step.error_message:
+        if step.error_message and step.error_message != said:
             lines.extend(wrapped(step.error_message, room, first=line("      "), indent=6, role=Role.BAD))
     return lines
 
@@ -263,8 +264,9 @@ def _step_end(step: StepRecord) -> list[str | Span]:
     if step.outcome is None:
         word = {StepPhase.PENDING: "not begun", StepPhase.LOST: "answer lost"}.get(step.phase, "not ended")
         return [dim(word)]
-    good = step.outcome in (Outcome.SUCCEEDED, Outcome.UNCHANGED)
-    return [Span(step.outcome.value.replace("_", " "), Role.GOOD if good else Role.BAD), dim(took)]
+    role = Role.GOOD if step.outcome in (Outcome.SUCCEEDED, Outcome.UNCHANGED) else Role.BAD
+    role = Role.BUSY if step.outcome in OPEN else role
+    return [Span(step.outcome.value.replace("_", " "), role), dim(took)]
 
 
 def _holder(holder: Holder, now: float) -> list[Line]:
@@ -279,7 +281,8 @@ def _footer(done: OperationResult) -> list[Line]:
     if done.operation_id is None or done.outcome is Outcome.UNCHANGED:
         return []
     lines = [line(dim(f"  operation {done.operation_id}"))]
-    if done.outcome in (Outcome.IN_PROGRESS, Outcome.INTERRUPTED, Outcome.UNKNOWN):
+    remedy = done.failure.remedy if done.failure is not None else ""
+    if done.outcome in OPEN and not remedy:
         lines.append(line("  next: ", Span(f"replctl op wait {done.operation_id}", Role.TYPE)))
     return lines
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from replctl.cli.lines import BLANK, Line
+from replctl.cli.lines import Line
 from replctl.cli.options import Common, Confirming, Looking
 from replctl.cli.output import Output
 from replctl.cli.progress import Progress
@@ -96,7 +96,7 @@ def agreed(
         return True
     if session.common.no_input or not session.here.interactive:
         return False
-    session.output.ask([*shown, BLANK], question)
+    session.output.ask(shown, question)
     return session.here.stdin.readline().strip() in yes
 
 

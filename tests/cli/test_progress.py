@@ -137,11 +137,13 @@ def test_on_a_terminal_the_live_line_is_drawn_and_taken_away() -> None:
 
 def test_while_backends_are_asked_a_line_says_so() -> None:
     stream = Terminal()
-    progress = Progress(Output(Terminal(), stream, {"COLUMNS": "120"}), FakeClock())
+    clock = FakeClock()
+    progress = Progress(Output(Terminal(), stream, {"COLUMNS": "120"}), clock)
     with progress.looking("bank/ledger"):
         assert progress._live is not None
+        clock.advance(3.2)
         progress._live.refresh()
-    assert "looking at bank/ledger, 0s" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    assert "looking at bank/ledger, 3s" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
 
 
 def test_in_a_pipe_nothing_redraws() -> None:

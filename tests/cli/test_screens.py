@@ -246,7 +246,6 @@ def test_a_result_shows_steps_failure_holder_and_what_is_left() -> None:
             not
            1  failover   east  succeeded  12s
            2  reprotect  west  failed  19s
-              the array said no
           held by ann on runner, pid 4711: replctl demote bank/ledger, since 1m ago
           next: replctl op wait op-6
           the array said no
