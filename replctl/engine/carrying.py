@@ -311,8 +311,8 @@ class _StepRun:
         plan = carrier.proposal.plan
         if isinstance(decision, Plan):
             same = decision.course is plan.course and decision.new_source is plan.new_source
-            first = decision.steps[0] if decision.steps else None
-            if same and first is not None and (first.name, first.action) == (self.step.name, self.step.action):
+            heads = [(step.name, step.action) for step in decision.steps[:1]]
+            if same and heads == [(self.step.name, self.step.action)]:
                 return None
         return self._world_changed(decision if isinstance(decision, Refusal) else None)
 
