@@ -90,6 +90,7 @@ def main() -> int:
         crash_at(int(os.environ[CRASH_AT]))
     if os.environ.get(FILE_KIB):
         most = int(os.environ[FILE_KIB]) * KIB
+        sys.dont_write_bytecode = True  # cut short, it would break every later run of this tree
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     return replctl(sys.argv[1:], clock=ControlClock(os.environ[VARIABLE]))
 
