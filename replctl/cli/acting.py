@@ -281,6 +281,8 @@ def show(
         output.text("".join(f"{each.key}\n" for each in pasteable))
     else:
         _show_screens(session, pasteable, asked_for)
+    if code is ExitCode.UNREACHABLE:
+        output.say([line(dim("--probe asks past an open circuit breaker"))])
     return int(code)
 
 
@@ -297,15 +299,22 @@ def _show_screens(session: Session, results: Sequence[OperationResult], asked_fo
 
 
 def _with_config(session: Session, result: OperationResult) -> OperationResult:
-    """The refusal's next command with the configuration that this one was given, so that it can be pasted."""
-    refusal, config = result.refusal, session.common.config
-    if (
-        refusal is None
-        or config is None
-        or "--config" in refusal.next
-        or not refusal.next.startswith(PROGRAM)
-    ):
+    """The commands that it names, with the configuration that this one was given, so that they can be pasted."""
+    config = session.common.config
+    if config is None:
         return result
-    return replace(
-        result, refusal=replace(refusal, next=f"{refusal.next} {shlex.join(['--config', str(config)])}")
-    )
+    tail = shlex.join(["--config", str(config)])
+    if result.refusal is not None:
+        result = replace(result, refusal=replace(result.refusal, next=_pasteable(result.refusal.next, tail)))
+    if result.failure is not None:
+        result = replace(
+            result, failure=replace(result.failure, remedy=_pasteable(result.failure.remedy, tail))
+        )
+    return result
+
+
+def _pasteable(command: str, tail: str) -> str:
+    """A command of ours with the tail; other words as they are."""
+    if not command.startswith(f"{PROGRAM} ") or "--config" in command:
+        return command
+    return f"{command} {tail}"

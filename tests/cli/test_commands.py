@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -281,3 +282,38 @@ def test_a_store_that_cannot_be_written_is_exit_4_and_looking_goes_on(world: Wor
     assert ran.code == 4
     assert world.changes() == []
     assert os.path.isfile(folder)
+
+
+def test_an_unreachable_backend_is_11_and_the_way_past_the_breaker_is_told(world: World) -> None:
+    world.control.kill("west")
+    ran = world.act("promote", LEDGER)
+    assert ran.code == 11
+    assert ran.operation["error"]["code"]
+    assert "--probe" in ran.err
+
+
+def test_a_history_that_was_meddled_with_is_exit_1(world: World) -> None:
+    assert world.act("promote", LEDGER).code == 0
+    assert world.run("history", "--verify").code == 0
+    [database] = (world.directory / "state").glob("*.db")
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "UPDATE history SET body = replace(body, 'user_requested', 'external') WHERE sequence = 2"
+        )
+    connection.close()
+    ran = world.run("history", "--verify", "-o", "json")
+    assert ran.code == 1
+    fits("verification", ran.json)
+    assert ran.json["faults"][0]["sequence"] == 2
+    assert "fault" in world.run("history", "--verify").out
+
+
+def test_commands_keep_the_configuration_that_was_given(world: World) -> None:
+    given = ("--config", str(world.config))
+    world.control.kill("east")
+    refused = world.act("promote", LEDGER, *given)
+    assert refused.operation["refusal"]["next"].endswith(f" --config {world.config}")
+    world.control.revive("east")
+    begun = world.act("promote", LEDGER, "--no-wait", "--probe", *given)
+    assert begun.code == 8
+    assert begun.operation["error"]["remedy"].endswith(f" --config {world.config}")
