@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from replctl.core.model import Link, Observation, State, Trouble, TroubleKind
+from replctl.core.model import Link, Observation, Pair, State, Trouble, TroubleKind
 from replctl.core.plans import Evidence
 from replctl.core.states import shown
 
@@ -74,6 +74,16 @@ def _unread(local: Observation, trouble: Trouble) -> str:
     if local.link in _SILENT:
         return f"{trouble.message}; {local.backend} says that the replication link {_SILENT[local.link]}"
     return f"{trouble.message}: this proves nothing, dead and cut off look alike"
+
+
+def strangers(pair: Pair) -> tuple[Evidence, ...]:
+    """Ends that replicate with something else than the other end: what is told to one hits a third."""
+    found = []
+    for seen, other in ((pair.local, pair.peer), (pair.peer, pair.local)):
+        if None not in (seen.counterpart, other.resource) and seen.counterpart != other.resource:
+            value = f"replicates with {seen.counterpart}, and {other.backend} is read at {other.resource}"
+            found.append(fact("counterpart", value, seen))
+    return tuple(found)
 
 
 def state_word(seen: Observation) -> str:

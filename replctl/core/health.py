@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from replctl.core.model import Flow, Health, Observation, Pair, Side, State
+from replctl.core.evidence import strangers
+from replctl.core.model import Flow, Health, Link, Observation, Pair, Side, State
 
 _SOURCE_LIKE = frozenset({State.SOURCE, State.PROMOTING, State.DEMOTING})
 
@@ -12,19 +13,40 @@ def judge(pair: Pair) -> tuple[Health, str]:
     unread = [side for side in Side if pair.end(side).trouble is not None]
     if unread:
         return _half_seen(pair, unread)
-    if any(pair.end(side).state is None for side in Side):
-        return _unknown_word(pair)
-    if pair.local.state is State.SOURCE and pair.peer.state is State.SOURCE:
+    odd = strangers(pair)
+    if odd:
+        return Health.UNKNOWN, f"the ends are no pair: {odd[0].backend} {odd[0].value}"
+    states = {pair.local.state, pair.peer.state}
+    if states == {State.SOURCE}:
         return Health.SPLIT_BRAIN, f"both {pair.local.backend} and {pair.peer.backend} read as source"
-    if State.FAILED in (pair.local.state, pair.peer.state):
+    if State.FAILED in states:
         broken = pair.local if pair.local.state is State.FAILED else pair.peer
         return Health.FAILED, f"{broken.backend}: {broken.sentence}"
-    if not {pair.local.state, pair.peer.state} & _SOURCE_LIKE:
+    if None in states:
+        return _unknown_word(pair)
+    if not states & _SOURCE_LIKE:
         return Health.NO_SOURCE, "neither end is the source"
-    if pair.local.healthy and pair.peer.healthy:
-        return Health.HEALTHY, ""
-    worse = pair.local if not pair.local.healthy else pair.peer
-    return Health.DEGRADED, f"{worse.backend}: {worse.sentence}"
+    return _between(pair)
+
+
+def _between(pair: Pair) -> tuple[Health, str]:
+    """A source and another end: well only when both are, and the other is a replica."""
+    worse = next((end for end in (pair.local, pair.peer) if not end.healthy), None)
+    if worse is None and {pair.local.state, pair.peer.state} != {State.SOURCE, State.REPLICA}:
+        worse = next(end for end in (pair.local, pair.peer) if end.state is not State.SOURCE)
+    if worse is not None:
+        return Health.DEGRADED, f"{worse.backend}: {worse.sentence}"
+    return _link_between(pair)
+
+
+def _link_between(pair: Pair) -> tuple[Health, str]:
+    """Both ends call themselves well; they notice a lost link only when the next copy is due."""
+    for seen in (pair.local, pair.peer):
+        if seen.link is Link.LOST:
+            return Health.DEGRADED, f"{seen.backend}: the data link is lost"
+        if seen.peer_management is Link.LOST:
+            return Health.DEGRADED, f"{seen.backend}: the other end's management does not answer it"
+    return Health.HEALTHY, ""
 
 
 def _half_seen(pair: Pair, unread: list[Side]) -> tuple[Health, str]:

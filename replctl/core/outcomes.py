@@ -102,17 +102,17 @@ def outcome_of(exit_code: int) -> Outcome:
 
 
 def of_several(outcomes: Iterable[Outcome]) -> ExitCode:
-    """Fold many into one: unknown, else in progress, else mixed, else the common code, else 1 (design §9)."""
+    """Fold many into one: unknown, else still running, else mixed, else the common code, else 1 (design §9).
+
+    An interrupted wait leaves something running, so it counts as such. What was so already is not a failure to
+    change: with what was changed it makes 0.
+    """
     seen = list(outcomes)
     codes = {CODES[outcome] for outcome in seen}
-    if not codes:
-        return ExitCode.DONE
-    for worst in (ExitCode.INTERRUPTED, ExitCode.UNKNOWN, ExitCode.IN_PROGRESS):
+    for worst in (ExitCode.UNKNOWN, ExitCode.INTERRUPTED, ExitCode.IN_PROGRESS):
         if worst in codes:
             return worst
-    if len(codes) == 1:
-        return codes.pop()
-    changed = {Outcome.SUCCEEDED, Outcome.PARTIAL}
-    if any(outcome in changed for outcome in seen):
-        return ExitCode.PARTIAL
-    return ExitCode.FAILED
+    if len(codes) <= 1:
+        return codes.pop() if codes else ExitCode.DONE
+    changed = any(outcome in (Outcome.SUCCEEDED, Outcome.PARTIAL) for outcome in seen)
+    return ExitCode.PARTIAL if changed else ExitCode.FAILED

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from replctl.core.advice import again, command, is_fenced
-from replctl.core.evidence import fact, peer_evidence, state_fact
+from replctl.core.evidence import fact, peer_evidence, state_fact, strangers
 from replctl.core.guards import GUARDS
 from replctl.core.loss import accepts, extent, paste_form, state_loss, unknown_loss
 from replctl.core.model import (
@@ -111,7 +111,7 @@ class _Case:
                 Evidence(fact="operation", value=self.context.other_operation)
             )
         yield from _one("identity-changed", self._changed_identities())
-        yield from _one("not-a-pair", self._strangers())
+        yield from _one("not-a-pair", strangers(self.pair))
         yield from _one("stale-observation", self._unread())
         yield from _one("unsupported", self._unsupported())
         both = self.pair.local.state is State.SOURCE and self.pair.peer.state is State.SOURCE
@@ -123,14 +123,6 @@ class _Case:
             known = self.context.identities.get(seen.backend)
             if known is not None and seen.resource is not None and seen.resource != known:
                 yield fact("identity", f"was {known}, is {seen.resource}", seen)
-
-    def _strangers(self) -> Iterator[Evidence]:
-        """Ends that replicate with something else than the other end: what is told to one hits a third."""
-        for seen, other in ((self.pair.local, self.pair.peer), (self.pair.peer, self.pair.local)):
-            apart = seen.counterpart is not None and seen.counterpart != other.resource
-            if apart and other.resource is not None:
-                value = f"replicates with {seen.counterpart}, and {other.backend} is read at {other.resource}"
-                yield fact("counterpart", value, seen)
 
     def _unread(self) -> Iterator[Evidence]:
         """Ends that the course cannot do without, and that were not read, or too long ago."""
