@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from replctl.cli.documents import backend_of
 from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrapped
@@ -113,6 +114,11 @@ def refusal(key: str, verb: str, refused: Refusal, now: float, width: int | None
     """Guard by guard the evidence, then the loss, then the next command."""
     room = width or UNLIMITED
     lines = [line(FAILURE_MARK, " ", strong(key), f": {verb} refused, nothing was changed")]
+    return lines + _grounds(refused, now, room)
+
+
+def _grounds(refused: Refusal, now: float, room: int) -> list[Line]:
+    lines: list[Line] = []
     for guard in refused.guards:
         told = refused.data_loss is not None and guard.name == "data-loss"  # the statement follows, in full
         evidence = [each for each in guard.evidence if not (told and each.fact == "loss")]
@@ -179,7 +185,7 @@ def result(done: OperationResult, now: float, width: int | None) -> list[Line]:
     """How one operation ended."""
     if done.outcome is Outcome.PLANNED and done.plan is not None:
         return plan(done.key, done.verb, done.plan, done.pair, now, width)
-    if done.refusal is not None:
+    if done.refusal is not None and not done.steps:
         return refusal(done.key, done.verb, done.refusal, now, width)
     room = width or UNLIMITED
     lines = wrapped(
@@ -192,6 +198,8 @@ def result(done: OperationResult, now: float, width: int | None) -> list[Line]:
         lines.extend(_holder(done.holder, now))
     if done.failure is not None:
         lines.extend(failure(done.failure, room, indent=2))
+    if done.refusal is not None:  # a guard spoke up on the way, when something may have been changed already
+        lines.extend(_grounds(replace(done.refusal, data_loss=None), now, room))
     for each in done.left_to_do:
         lines.extend(wrapped(each, room, first=line("  left to do: "), indent=4))
     lines.extend(_footer(done))

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from replctl.cli import documents, schemas
+from replctl.cli import documents, schemas, screens
 from replctl.cli.documents import FIRST_MOMENT, LAST_MOMENT, rfc3339
+from replctl.cli.lines import plain
 from replctl.core.breaker import BreakerState
 from replctl.core.durations import parse_time
 from replctl.core.journal import ChainFault
@@ -62,6 +63,12 @@ def test_every_action_fits_its_schema(done: list[OperationResult]) -> None:
     document = documents.action("promote", done, code)
     fits("action", document)
     assert [each["exit_code"] for each in document["operations"]] == [CODES[each.outcome] for each in done]
+
+
+@given(results, st.sampled_from([None, 20, 80, 120]))
+def test_every_result_has_a_screen_that_names_it(done: OperationResult, width: int | None) -> None:
+    assert "bank/ledger" in plain(screens.result(done, stage.START, width))
+    assert "bank/ledger" in plain([screens.brief(done)])
 
 
 def test_a_failure_fits_the_schema_of_an_action() -> None:

@@ -13,7 +13,7 @@ from replctl.cli import explaining, screens, tables
 from replctl.cli.lines import Line, plain
 from replctl.core.breaker import BreakerState, Position
 from replctl.core.journal import ChainFault, OperationRecord, TransitionRecord
-from replctl.core.model import Health, Hold, Holder, Intent, State, Verb
+from replctl.core.model import Health, Hold, Holder, Intent, Progress, State, Verb
 from replctl.core.outcomes import Outcome
 from replctl.core.plans import Course
 from replctl.core.results import Explanation, Failure, StatusReport
@@ -414,3 +414,45 @@ def test_breakers_say_until_when() -> None:
         east     read   open      5         0          2031-02-03T01:01:00Z  5s ago        no answer
         """,
     )
+
+
+def test_a_guard_that_speaks_up_on_the_way_does_not_claim_that_nothing_changed() -> None:
+    done = stage.result(
+        PROMOTE, Outcome.PARTIAL, operation_id="op-7", steps=stage.STEPS, refusal=stage.REFUSAL
+    )
+    text = plain(screens.result(done, START, 80))
+    assert "partly done" in text
+    assert "nothing was changed" not in text
+    assert "peer-not-demoted" in text
+    assert stage.REFUSAL.next in text
+
+
+def test_explain_shows_what_is_remembered_of_a_silent_end() -> None:
+    status = explanation().status
+    known = replace(stage.PAIR.local, backend="east", unsupported="metro", progress=Progress(percent=12.0))
+    peer = replace(status.peer, state=State.REPLICA, remembered=known, seen=stage.DEAD.peer)
+    local = replace(status.local, unverified=True)
+    hold = Hold(owner="ann", reason="maintenance", since=START)
+    more = replace(
+        status,
+        peer=peer,
+        local=local,
+        hold=hold,
+        drill=True,
+        operation_id="op-7",
+        in_sync=False,
+        point_at=None,
+    )
+    text = plain(explaining.explanation(replace(explanation(), status=more), START, 80))
+    for words in (
+        "peer: east  last seen as replica",
+        "remembered  from 1s ago:",
+        "progress    12 %",
+        "unsupported metro",
+        "local: west  replica  unverified",
+        "hold        ann: maintenance",
+        "op-7 is open",
+        "unknown     last_sync_timestamp - last_sync_duration",
+        "the file wants replica",
+    ):
+        assert words in text
