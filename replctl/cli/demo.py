@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LEDGER = "bank/ledger"  # the first of every simulated world: local replica on west, source on east
 REPLICATIONS = 4
-PAUSE_SECONDS = 1.5  # to read on a terminal
+PAUSE_SECONDS = 1.0  # to read on a terminal
 # Seconds of the arrays' own work, short enough for a demonstration and long enough to be seen.
 DURATIONS: Mapping[str, float] = {
     "failover": 3.0,

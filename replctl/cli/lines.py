@@ -87,8 +87,17 @@ class Row:
     remark: Span | None = None
 
 
-def table(headers: Sequence[str], rows: Sequence[Row], width: int | None, *, remark: str = "") -> list[Line]:
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Row],
+    width: int | None,
+    *,
+    remark: str = "",
+    dispensable: bool = False,
+) -> list[Line]:
     """Columns as wide as their widest cell; the remark as last column if it fits, else under its row.
+
+    A remark that is `dispensable` is left out where it does not fit.
 
     `width` None means unlimited (a pipe): nothing is wrapped, every row is one line. No cell is ever cut: a
     name that one cannot copy is worth nothing.
@@ -99,6 +108,8 @@ def table(headers: Sequence[str], rows: Sequence[Row], width: int | None, *, rem
     titles = [*headers, remark] if beside else list(headers)
     lines = [_header(titles, widths)]
     for row in rows:
+        if dispensable and not beside:
+            row = Row(row.cells)
         lines.extend(_row(row, widths, used if beside else None, width))
     return lines
 

@@ -180,7 +180,8 @@ def history(moves: Sequence[TransitionRecord], width: int | None, *, wide: bool 
         return [line("no state changes are recorded")]
     headers = ["TIME", "NAME", "BACKEND", "FROM", "TO", "REASON"]
     headers += ["OPERATION", "REQUEST"] if wide else []
-    return table(headers, [_move(each, wide) for each in moves], width, remark="WHO")
+    rows = [_move(each, wide) for each in moves]
+    return table(headers, rows, width, remark="WHO", dispensable=not wide)
 
 
 def _move(move: TransitionRecord, wide: bool) -> Row:

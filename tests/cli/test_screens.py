@@ -327,6 +327,10 @@ def test_history_tells_every_move() -> None:
         2031-02-03T01:00:00Z  bank/ledger  west     absent   source     external        ann on runner, pid 4711
         """,
     )
+    narrow = plain(tables.history([MOVE], 80))
+    assert narrow.splitlines()[1].endswith("promoting  user requested")
+    assert len(narrow.splitlines()) == 2
+    assert "ann on runner" in plain(tables.history([MOVE], 80, wide=True))
     shows(tables.history([], 80), "no state changes are recorded\n")
 
 
