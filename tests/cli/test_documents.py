@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from cli import stage
 from cli.test_screens import DARK, MOVE, SPLIT, explanation, record, report
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -30,12 +31,15 @@ HOLDER = Holder(who=stage.WHO, since=stage.START, command="replctl demote bank/l
 FAILURE = Failure(code="rejected", message="the array said no", remedy="", retry_at=stage.START)
 
 
-def fits(name: str, document: Any) -> None:
+@functools.cache
+def validator(name: str) -> Draft202012Validator:
     schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
-    Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(
-        json.loads(json.dumps(document))
-    )
+    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def fits(name: str, document: Any) -> None:
+    validator(name).validate(json.loads(json.dumps(document)))
 
 
 results = st.builds(
@@ -57,6 +61,7 @@ results = st.builds(
 )
 
 
+@settings(deadline=None)  # a busy machine proves nothing
 @given(st.lists(results, max_size=4))
 def test_every_action_fits_its_schema(done: list[OperationResult]) -> None:
     code = of_several(each.outcome for each in done)
@@ -65,6 +70,7 @@ def test_every_action_fits_its_schema(done: list[OperationResult]) -> None:
     assert [each["exit_code"] for each in document["operations"]] == [CODES[each.outcome] for each in done]
 
 
+@settings(deadline=None)  # a busy machine proves nothing
 @given(results, st.sampled_from([None, 20, 80, 120]))
 def test_every_result_has_a_screen_that_names_it(done: OperationResult, width: int | None) -> None:
     assert "bank/ledger" in plain(screens.result(done, stage.START, width))
@@ -128,6 +134,7 @@ def test_a_schema_refuses_what_it_does_not_know(name: str) -> None:
     assert not Draft202012Validator(schema).is_valid({})
 
 
+@settings(deadline=None)  # a busy machine proves nothing
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_time_is_cut_towards_the_past_and_stays_in_the_calendar(at: float) -> None:
     told = parse_time(rfc3339(at))

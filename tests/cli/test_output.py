@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from cli.conftest import Terminal
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replctl.cli.lines import Role, Row, Span, line, plain, table, wrapped
@@ -41,6 +41,7 @@ def test_no_control_character_reaches_a_stream_but_our_colours() -> None:
         assert all(each.isprintable() or each == "\n" for each in bare)
 
 
+@settings(deadline=None)  # a busy machine proves nothing
 @given(st.text())
 def test_json_is_harmless_and_says_the_same(text: str) -> None:
     told = to_json({"message": text})
@@ -49,6 +50,7 @@ def test_json_is_harmless_and_says_the_same(text: str) -> None:
     assert not any("\ud800" <= each <= "\udfff" for each in told)
 
 
+@settings(deadline=None)  # a busy machine proves nothing
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_yaml_is_harmless_and_says_the_same(text: str) -> None:
     told = to_yaml({"message": text})
@@ -114,6 +116,7 @@ def test_a_table_cuts_no_cell() -> None:
     assert "    a remark that is long" in text
 
 
+@settings(deadline=None)  # a busy machine proves nothing
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126)), st.integers(20, 120))
 def test_wrapping_keeps_every_word(text: str, width: int) -> None:
     lines = wrapped(text, width, first=line("head: "), indent=4)
