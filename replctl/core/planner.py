@@ -258,14 +258,12 @@ class _Case:
         return self._refuse(self._takeover_guards())
 
     def _takeover_guards(self) -> list[GuardRefusal]:
+        """All that stands in the way; what it would lose matters only where flags can make it happen."""
+        guards = [*self._held(), *self._peer_guards(), *self._test_guards(), *self._new_source_guards()]
+        if any(guard.override is None for guard in guards):
+            return guards
         self.loss = self._statement()
-        return [
-            *self._held(),
-            *self._peer_guards(),
-            *self._test_guards(),
-            *self._new_source_guards(),
-            *self._loss_guards(self.loss),
-        ]
+        return [*guards, *self._loss_guards(self.loss)]
 
     def _peer_guards(self) -> Iterator[GuardRefusal]:
         """A peer that answers is up whatever it answers, unless it is proven not to be the source."""
@@ -299,13 +297,18 @@ class _Case:
         if new.state is State.SYNCING:
             return [GUARDS["incomplete-copy"].says_no(state_fact(new))]
         needed = "failover_force" if new.flow is Flow.SEVERED else "failover_unplanned"
-        stuck = new.state is State.PROMOTING and self.old.trouble is not None and needed in new.permits
-        busy = [] if stuck else self._foreign()
+        busy = [] if self._is_stranded() and needed in new.permits else self._foreign()
         failed = new.state is State.FAILED and not self.acknowledged.from_failed
         guards = [GUARDS["state-failed"].says_no(state_fact(new))] if failed else []
         if needed not in new.permits and not busy:
             guards.append(GUARDS["backend-state"].says_no(state_fact(new)))
         return [*guards, *busy]
+
+    def _is_stranded(self) -> bool:
+        """A planned promotion whose source went away. Somebody else's goes on while the link says that it lives."""
+        ours = self.context.interrupted is Course.SWITCH
+        gone = self.old.trouble is not None and (ours or self.new.link is not Link.OK)
+        return gone and self.new.state is State.PROMOTING
 
     def _statement(self) -> DataLoss:
         """Counted from what will be promoted: the last copy, unless a snapshot or a test's copy is."""
