@@ -8,7 +8,7 @@ clock unless a name says otherwise; durations are float seconds. `None` means "n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -320,6 +320,17 @@ class Intent:
     to: str | None = None
     survivor: str | None = None
     snapshot: str | None = None
+
+    @property
+    def facing(self) -> Intent:
+        """The same intent with the end that `failover --to` names as the local one.
+
+        The local end is the one that a verb speaks of; with the file's local site dead it must be the other.
+        """
+        replication = self.replication
+        if self.verb is not Verb.FAILOVER or replication.side_of(self.to or "") is not Side.PEER:
+            return self
+        return replace(self, replication=replace(replication, local=replication.peer, peer=replication.local))
 
     @property
     def makes_local_source(self) -> bool:

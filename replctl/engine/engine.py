@@ -114,10 +114,11 @@ class Engine:
             proposed = self._propose(intent, request)
             if isinstance(proposed, OperationResult):
                 return proposed
-            return self._result(intent, Outcome.PLANNED, plan=proposed.plan, pair=proposed.pair)
+            return self._result(proposed.intent, Outcome.PLANNED, plan=proposed.plan, pair=proposed.pair)
 
     def _propose(self, intent: Intent, request: Request) -> Proposal | OperationResult:
         _check_backends_named(intent)
+        intent = intent.facing
         joins = self._joinable(intent)
         look = self._look(request, PROPOSE_SECONDS, retry=True, probe=intent.acknowledged.unplanned)
         pair = self._watcher.pair_for(intent, look)

@@ -53,6 +53,24 @@ def test_refused_with_evidence_and_loss_then_carried_out_with_the_printed_flags(
     assert (again.code, again.operation["outcome"]) == (0, "unchanged")
 
 
+def test_the_file_s_local_site_may_be_the_one_that_died(world: World) -> None:
+    assert world.act("promote", LEDGER).code == 0
+    world.control.advance(900)
+    world.control.kill("west", mode="refuse")
+    world.control.advance(120)
+    refused = world.act("failover", LEDGER, "--to", "east")
+    assert (refused.code, refused.guards) == (6, ["peer-not-demoted", "data-loss"])
+    words = shlex.split(refused.operation["refusal"]["next"])
+    assert words[:5] == ["replctl", "failover", LEDGER, "--to", "east"]
+    done = world.act(*words[1:])
+    assert done.code == 0, done.out
+    assert (done.operation["backend"], done.operation["to_state"]) == ("east", "source")
+    assert world.truth()["writable"]["east"] is True
+    world.control.revive("west")
+    assert world.act("reprotect", LEDGER, "--probe").code == 0
+    assert world.truth()["role"] == {"west": "Destination", "east": "Source"}
+
+
 def test_without_the_loss_flag_it_stays_refused(world: World) -> None:
     lose_the_source(world)
     ran = world.act("promote", LEDGER, "--peer-is-down")
