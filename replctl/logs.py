@@ -156,7 +156,8 @@ def line_of(event: Event) -> tuple[int, str, Mapping[str, Any]]:
             moved = f"{shown(event.origin)} -> {shown(event.target)}"
             return logging.INFO, f"state moved: {moved} ({event.reason})", fields
         case OperationEnded():
-            return logging.INFO, f"operation ended: {event.outcome}", fields
+            anchor = f"; anchor: {event.anchor}" if event.anchor else ""
+            return logging.INFO, f"operation ended: {event.outcome}{anchor}", fields
         case CallEnded():
             return logging.DEBUG, f"call ended: {event.operation}: {event.result}", fields
         case WillRetry():

@@ -48,11 +48,15 @@ class Progress:
         self._looking: tuple[str, float] | None = None
         self._lock = threading.RLock()
         self._live: Live | None = None
+        self.log: events.Report | None = None
+        """Where everything goes instead of words for people: the structured log, once there is one."""
 
     def __call__(self, event: events.Event) -> None:
         with self._lock:
             self._note(event)
-            if self._live is None or not isinstance(event, events.StepBegan):
+            if self.log is not None:
+                self.log(event)
+            elif self._live is None or not isinstance(event, events.StepBegan):
                 self._tell(told(event, self._output.verbosity, live=self._live is not None))
 
     def __enter__(self) -> Self:

@@ -21,6 +21,8 @@ from replctl.core.model import Who
 
 if TYPE_CHECKING:
     from replctl.bootstrap import Services
+    from replctl.core.events import Report
+    from replctl.core.secrets import Secrets
 
 YES = ("y", "Y", "yes", "YES", "Yes")
 _In = TypeVar("_In")
@@ -75,6 +77,7 @@ def opened(here: Surroundings, common: Common, looking: Looking | None = None) -
             observe_timeout_seconds=looking.observe_timeout_seconds,
         ) as services,
     ):
+        progress.log = _log(output, services.secrets)
         here.learned.redact = services.secrets.redact
         here.learned.state_dir = services.settings.state_dir
         yield Session(
@@ -86,6 +89,16 @@ def opened(here: Surroundings, common: Common, looking: Looking | None = None) -
             services=services,
             who=who,
         )
+
+
+def _log(output: Output, secrets: Secrets) -> Report | None:
+    """With `-v` and no terminal stderr is a log for machines: one JSON object a line (design §7)."""
+    if not output.verbosity or output.live:
+        return None
+    from replctl import logs
+
+    level = logs.level_of(output.verbosity, quiet=output.quiet)
+    return logs.events(logs.set_up(level, secrets, stream=output.stderr, as_json=True))
 
 
 def agreed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -90,12 +91,14 @@ def test_history_shows_every_move_of_both_ends(world: World) -> None:  # R19
 
 
 def test_one_correlation_id_everywhere(world: World) -> None:  # R68, R69
-    ran = world.act("promote", LEDGER)
+    ran = world.act("promote", LEDGER, "-v")
     correlation = ran.operation["correlation_id"]
     assert re.fullmatch(r"bank-ledger-\d{13,}", correlation)
     assert {change["correlation_id"] for change in world.changes()} == {correlation}
     journalled = world.run("op", "show", ran.operation["operation_id"], "-o", "json").operation
     assert journalled["correlation_id"] == correlation
+    logged = [json.loads(line) for line in ran.err.splitlines()]
+    assert {line["correlation_id"] for line in logged if line["msg"].startswith("step ")} == {correlation}
 
 
 def test_dry_run_and_plan_write_nothing(world: World) -> None:
