@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from replctl.clock import Clock
+from replctl.core.counts import reconciled
 from replctl.core.errors import Conflict, InvalidInput, Locked, NotFound, ReplctlError, StoreRefused
 from replctl.core.events import Noticed, OperationBegan, OperationEnded, Report
 from replctl.core.journal import OperationRecord, StepRecord
@@ -84,6 +85,10 @@ class Engine:
         self._memory = Recollection(store, report)
         self._watcher = Watcher(self._backends, store, self._memory, clock, observe_seconds, judge)
 
+    def driver(self, backend: str) -> Driver:
+        """The driver of a backend, opened now if it was not yet; raises ReplctlError."""
+        return self._backends.driver(backend)
+
     def close(self) -> None:
         """Sign out of every backend that was asked."""
         self._backends.close()
@@ -106,7 +111,14 @@ class Engine:
     def propose(self, intent: Intent, request: Request) -> Proposal | OperationResult:
         """A plan to agree to, or the result when there is nothing to carry out: refused, unchanged, unread …"""
         with correlation(intent.replication.namespace, intent.replication.name, self._clock):
-            return self._propose(intent, request)
+            try:
+                proposed = self._propose(intent, request)
+            except ReplctlError as error:
+                self._count(intent.replication, outcome_of(error.exit_code), error.code)
+                raise
+            if isinstance(proposed, OperationResult):
+                self._count_result(intent.replication, proposed)
+            return proposed
 
     def dry_run(self, intent: Intent, request: Request) -> OperationResult:
         """What would be done; makes no write anywhere."""
@@ -226,11 +238,13 @@ class Engine:
             try:
                 self._supersede(proposal.intent)
                 with self._store.lock(key, holder):
-                    return self._carry_out_locked(proposal, request)
+                    result = self._carry_out_locked(proposal, request)
             except Locked as error:
-                return self._errored(proposal.intent, error, holder=error.holder)
+                result = self._errored(proposal.intent, error, holder=error.holder)
             except (StoreRefused, Conflict) as error:
-                return self._errored(proposal.intent, error)
+                result = self._errored(proposal.intent, error)
+            self._count_result(proposal.intent.replication, result)
+            return result
 
     def _carry_out_locked(self, proposal: Proposal, request: Request) -> OperationResult:
         intent = proposal.intent
@@ -462,6 +476,17 @@ class Engine:
             remedy=f"replctl {verb} {record.operation_id}",
         )
         return self._result(intent, Outcome.IN_PROGRESS, record=record, failure=failure)
+
+    # -- counting --------------------------------------------------------------------------------------------
+
+    def _count_result(self, replication: Replication, result: OperationResult) -> None:
+        guard = result.refusal.names[0] if result.refusal else None
+        self._count(replication, result.outcome, result.failure.code if result.failure else guard)
+
+    def _count(self, replication: Replication, outcome: Outcome, error_code: str | None) -> None:
+        """For the daemon's metrics; a store that cannot be written goes without (design §7)."""
+        counts = reconciled(replication.namespace, replication.name, outcome, error_code)
+        self._store.add_counts(counts)
 
     # -- small things ----------------------------------------------------------------------------------------
 
