@@ -24,6 +24,7 @@ from replctl.core.model import (
     Pair,
     Replication,
     Side,
+    State,
     TroubleKind,
     Verb,
     Who,
@@ -183,7 +184,7 @@ class Engine:
     def _blocking_trouble(self, intent: Intent, pair: Pair) -> OperationResult | None:
         """An end that had to be read and was not, as an outcome of its own rather than a guard's refusal."""
         if pair.local.trouble is not None:
-            return self._troubled(intent, pair.local)
+            return self._troubled(intent, pair.local, remedy=_other_site(intent, pair))
         if pair.peer.trouble is None or intent.is_takeover:
             return None
         planned_promotion = intent.makes_local_source
@@ -191,13 +192,13 @@ class Engine:
             return None  # the planner words the refusal, with evidence and stated loss
         return self._troubled(intent, pair.peer)
 
-    def _troubled(self, intent: Intent, seen: Observation) -> OperationResult:
+    def _troubled(self, intent: Intent, seen: Observation, remedy: str = "") -> OperationResult:
         trouble = seen.trouble
         assert trouble is not None
         failure = Failure(
             code=trouble.code,
             message=f"{seen.backend}: {trouble.message}",
-            remedy=trouble.remedy,
+            remedy="; ".join(each for each in (trouble.remedy, remedy) if each),
             retry_at=trouble.retry_at,
         )
         outcome = _TROUBLES.get(trouble.kind, Outcome.UNREACHABLE)
@@ -554,6 +555,14 @@ def _check_backends_named(intent: Intent) -> None:
         if backend is not None and replication.side_of(backend) is None:
             allowed = f"{replication.local.backend} or {replication.peer.backend}"
             raise InvalidInput(f"{flag} {backend}: {replication.key} lives on {allowed}")
+
+
+def _other_site(intent: Intent, pair: Pair) -> str:
+    """The way on when the end that a verb speaks of is silent and the other one answers as a replica."""
+    if pair.peer.trouble is not None or pair.peer.state is not State.REPLICA:
+        return ""
+    replication = intent.replication
+    return f"if {replication.local.backend} is lost: replctl failover {replication.key} --to {replication.peer.backend}"
 
 
 def _plain_intent(verb: Verb, replication: Replication) -> Intent:

@@ -58,11 +58,14 @@ def test_the_file_s_local_site_may_be_the_one_that_died(world: World) -> None:
     world.control.advance(900)
     world.control.kill("west", mode="refuse")
     world.control.advance(120)
-    refused = world.act("failover", LEDGER, "--to", "east")
+    silent = world.act("demote", LEDGER)
+    assert silent.code == 11
+    assert f"replctl failover {LEDGER} --to east" in silent.operation["error"]["remedy"]
+    refused = world.act("failover", LEDGER, "--to", "east", "--probe")
     assert (refused.code, refused.guards) == (6, ["peer-not-demoted", "data-loss"])
     words = shlex.split(refused.operation["refusal"]["next"])
     assert words[:5] == ["replctl", "failover", LEDGER, "--to", "east"]
-    done = world.act(*words[1:])
+    done = world.act(*words[1:], "--probe")
     assert done.code == 0, done.out
     assert (done.operation["backend"], done.operation["to_state"]) == ("east", "source")
     assert world.truth()["writable"]["east"] is True
