@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from replctl import __version__
-from replctl.cli import breaker, completion, config, demo, looking, op, simulate, verbs
+from replctl.cli import breaker, completion, config, demo, holding, looking, op, simulate, verbs
 from replctl.cli.helping import Command, Group
 from replctl.cli.options import bundled
 
@@ -62,7 +62,7 @@ def _new(help: str, **more: Any) -> typer.Typer:
 COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
     "Looking": (looking.status, looking.plan, looking.history, looking.explain),
     "Acting": (verbs.promote, verbs.demote, verbs.failover, verbs.reprotect),
-    "Housekeeping": (completion.completion,),
+    "Housekeeping": (holding.hold, holding.release, completion.completion),
     "Trying": (simulate.simulate, demo.demo),
 }
 GROUPS: Mapping[str, tuple[str, tuple[Callable[..., int], ...]]] = {

@@ -13,7 +13,7 @@ from replctl.cli.screens import UNLIMITED, age, state_span
 from replctl.core.breaker import BreakerState, Position
 from replctl.core.durations import format_duration, format_time
 from replctl.core.journal import ChainFault, OperationRecord, TransitionRecord
-from replctl.core.model import Health, Mode, Scalar, StateNote
+from replctl.core.model import Health, Hold, Mode, Scalar, StateNote
 from replctl.core.outcomes import Outcome
 from replctl.core.results import EndStatus, ReplicationStatus, StatusReport
 
@@ -75,23 +75,32 @@ def _row(status: ReplicationStatus, now: float, wide: bool) -> Row:
     ]
     if wide:
         cells += _wide_cells(status, now)
-    worth_saying = status.health is not Health.HEALTHY or wide
+    if status.health is Health.HEALTHY and not wide:
+        return Row(tuple(cells), _mentions(status, now))
     role = HEALTH_ROLES[status.health] if status.health is not Health.HEALTHY else Role.DIM
-    return Row(tuple(cells), Span(status.message, role) if worth_saying else _mentions(status))
+    said = [status.message, *([_hold(status.hold, now)] if status.hold else [])]
+    return Row(tuple(cells), Span("; ".join(said), role))
 
 
-def _mentions(status: ReplicationStatus) -> Span | None:
+def _mentions(status: ReplicationStatus, now: float) -> Span | None:
     """What a healthy line still has to say: a hold, a drill, an open operation, a difference to the file."""
     words = []
     if status.operation_id:
         words.append(f"operation {status.operation_id} is open")
     if status.hold:
-        words.append(f"held by {status.hold.owner}: {status.hold.reason}")
+        words.append(_hold(status.hold, now))
     if status.drill:
         words.append("a failover test is running")
     if status.in_sync is False:
         words.append(_difference(status))
     return Span("; ".join(words), Role.BUSY) if words else None
+
+
+def _hold(hold: Hold, now: float) -> str:
+    """Who asks for hands off, and the reminder once its end has passed."""
+    past = hold.ends_at is not None and hold.ends_at <= now
+    reminder = f" (was to end {age(hold.ends_at, now)}: replctl release)" if past else ""
+    return f"held by {hold.owner}: {hold.reason}{reminder}"
 
 
 def _difference(status: ReplicationStatus) -> str:

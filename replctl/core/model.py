@@ -378,7 +378,13 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """ "Hands off" for the daemon; its end only reminds (design §2)."""
+    """ "Hands off": it stops the daemon; a person's asks people too, unless they say --override-hold (design §2).
+
+    `owner` is claimed, not proven. `ends_at` only reminds: the hold stays until it is released.
+    """
+
+DAEMON = "replctl"  # who owns a hold that the daemon took; people's holds name their host too
+
 
     owner: str
     reason: str

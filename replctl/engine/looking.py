@@ -12,6 +12,7 @@ from replctl.clock import Clock
 from replctl.core.health import judge
 from replctl.core.journal import OperationRecord
 from replctl.core.model import (
+    DAEMON,
     End,
     Hold,
     Intent,
@@ -173,7 +174,8 @@ def _interrupted(record: OperationRecord | None) -> Course | None:
 
 
 def _holder_text(hold: Hold | None) -> str | None:
-    return f"{hold.owner}: {hold.reason}" if hold and hold.owner != "replctl" else None
+    """Whose hold asks a person: everybody's, the asker's own too, but not the daemon's, which is about itself."""
+    return f"{hold.owner}: {hold.reason}" if hold and hold.owner != DAEMON else None
 
 
 def _last_contact(key: str, memory: Memory) -> dict[str, float]:
