@@ -561,8 +561,8 @@ def _other_site(intent: Intent, pair: Pair) -> str:
     """The way on when the end that a verb speaks of is silent and the other one answers as a replica."""
     if pair.peer.trouble is not None or pair.peer.state is not State.REPLICA:
         return ""
-    replication = intent.replication
-    return f"if {replication.local.backend} is lost: replctl failover {replication.key} --to {replication.peer.backend}"
+    lost, other = intent.replication.local.backend, intent.replication.peer.backend
+    return f"if {lost} is lost: replctl failover {intent.replication.key} --to {other}"
 
 
 def _plain_intent(verb: Verb, replication: Replication) -> Intent:
