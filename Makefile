@@ -15,7 +15,7 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 
-.PHONY: help demo test check format lint types fix generate bench
+.PHONY: help demo test check format lint types fix generate bench floor
 .NOTPARALLEL:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make fix       format, and mend what ruff can mend"
 	@echo "make generate  write the generated files anew"
 	@echo "make bench     measure start-up and the simulator against their budgets"
+	@echo "make floor     run every test with the lowest versions that pyproject.toml admits"
 
 demo: $(RUNTIME)
 	@$(BIN)/replctl demo
@@ -55,6 +56,11 @@ generate: $(DEV)
 
 bench: $(DEV)
 	@for bench in tests/bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit; done
+
+floor: | $(OWN_UV)
+	$(UV) venv --quiet --clear --python "$(PYTHON)" .venv-floor
+	$(UV) pip install --quiet --python .venv-floor --resolution lowest-direct --editable . --group dev
+	.venv-floor/bin/pytest -q -n $(WORKERS) --maxprocesses=8 --dist=loadfile
 
 # -- set-up --------------------------------------------------------------------------------------------------------
 
