@@ -374,7 +374,8 @@ class _Case:
         course = Course.REPROTECT if running else self._way_to_protect()
         guards = [*self._held(), *self._drill(), *self._foreign()]
         if course is None:
-            guards = guards or [self._backend_state()]
+            if not self._foreign():
+                guards.append(self._backend_state())
             return self._refuse(guards, again(self.intent) if self._has_yet_to_step_down() else None)
         if not running:
             guards += self._discarding(course)
