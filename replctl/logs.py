@@ -18,6 +18,7 @@ from replctl.core.events import (
     BreakerMoved,
     CallEnded,
     Event,
+    MemberEnded,
     Noticed,
     OperationBegan,
     OperationEnded,
@@ -26,6 +27,7 @@ from replctl.core.events import (
     StepBegan,
     StepEnded,
     StepWaits,
+    WaveBegan,
     WillRetry,
 )
 from replctl.core.secrets import Secrets
@@ -141,6 +143,8 @@ def events(logger: logging.Logger) -> Report:
 def line_of(event: Event) -> tuple[int, str, Mapping[str, Any]]:
     """How an event reads in the log: level, sentence and fields."""
     fields = {**_place(event), **_measures(event)}
+    if isinstance(event, WaveBegan | MemberEnded):
+        return _of_several(event, fields)
     match event:
         case OperationBegan():
             verb = "joined" if event.joined else "began"
@@ -169,6 +173,16 @@ def line_of(event: Event) -> tuple[int, str, Mapping[str, Any]]:
             return (logging.WARNING if until else logging.INFO), moved, fields
         case Noticed():
             return logging.WARNING, f"{event.topic}: {event.message}", fields
+
+
+def _of_several(
+    event: WaveBegan | MemberEnded, fields: Mapping[str, Any]
+) -> tuple[int, str, Mapping[str, Any]]:
+    """A member's outcome is told by its operation too, at a level that is shown."""
+    if isinstance(event, MemberEnded):
+        return logging.DEBUG, f"member ended: {event.outcome}", fields
+    wave = f"wave {event.number} of {event.of} began: order {event.order}, {event.members} replications"
+    return logging.INFO, wave, fields
 
 
 def _place(event: Event) -> dict[str, Any]:

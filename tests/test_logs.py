@@ -243,6 +243,14 @@ LINES = [
         ("info", "operation ended: succeeded", {**OF_REPLICATION, "duration_ms": 3000}),
     ),
     (
+        events.WaveBegan(number=1, of=2, order=10, members=20),
+        ("info", "wave 1 of 2 began: order 10, 20 replications", {}),
+    ),
+    (
+        events.MemberEnded(replication="bank/ledger", outcome="refused"),
+        ("debug", "member ended: refused", {"namespace": "bank", "name": "ledger"}),
+    ),
+    (
         events.CallEnded(backend="west", operation="session list", result="success", seconds=0.25),
         ("debug", "call ended: session list: success", {"backend": "west", "duration_ms": 250.0}),
     ),

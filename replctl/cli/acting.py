@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from replctl.cli import documents, names, screens
+from replctl.cli import documents, groups, names, screens
 from replctl.cli.failures import failure_of, unexpected
-from replctl.cli.lines import BLANK, Line, dim, line
-from replctl.cli.options import Acting, Common, Looking
+from replctl.cli.lines import dim, line
+from replctl.cli.options import Acting, Choosing, Common, Looking
 from replctl.cli.output import Format
-from replctl.cli.session import YES, Session, agreed, command_line, in_parallel, opened
+from replctl.cli.session import YES, Session, agreed, command_line, opened
 from replctl.cli.surroundings import PROGRAM, Surroundings
 from replctl.core.errors import InvalidInput, Locked, ReplctlError
 from replctl.core.guards import GUARDS
@@ -38,6 +38,7 @@ class Order:
 
     verb: Verb
     names: Sequence[str]
+    choosing: Choosing
     acknowledged: Acknowledgements
     to: str | None = None
     survivor: str | None = None
@@ -48,9 +49,9 @@ def act(here: Surroundings, common: Common, looking: Looking, acting: Acting, or
     """The whole path; returns the exit code."""
     with opened(here, common, looking) as session:
         intents = _intents(session, order)
-        request = _request(session, acting, looking)
+        request = _request(session, acting, looking, order.choosing.group)
         if acting.dry_run:
-            results = judge(session, intents, request, acting.max_parallel)
+            results = judge(session, intents, request)
             return show(session, order.verb.value, results, of_judged(results), asked_for=True)
         results, code = _carry_out(session, intents, request, acting)
         return show(session, order.verb.value, results, code)
@@ -66,7 +67,9 @@ def of_judged(results: Sequence[OperationResult]) -> ExitCode:
 
 def _intents(session: Session, order: Order) -> list[Intent]:
     known = list(session.services.replications.values())
-    found = names.resolve(order.names, known, session.common.namespace)
+    found = names.choose(order.names, order.choosing, known, session.common.namespace)
+    if found is None:
+        raise InvalidInput(f"{order.verb.value} of what? A NAME is wanted, or --group, --selector or --all")
     return [_intent(replication, order) for replication in found]
 
 
@@ -87,11 +90,12 @@ def _intent(replication: Replication, order: Order) -> Intent:
     )
 
 
-def _request(session: Session, acting: Acting, looking: Looking) -> Request:
+def _request(session: Session, acting: Acting, looking: Looking, group: str | None) -> Request:
     from replctl.engine import Request
 
     return Request(
         reason=acting.reason,
+        group=group,
         timeout_seconds=acting.timeout_seconds,
         wait=acting.wait,
         probe=looking.probe,
@@ -99,16 +103,20 @@ def _request(session: Session, acting: Acting, looking: Looking) -> Request:
     )
 
 
-def judge(
-    session: Session, intents: Sequence[Intent], request: Request, at_once: int
-) -> list[OperationResult]:
+def judge(session: Session, intents: Sequence[Intent], request: Request) -> list[OperationResult]:
     """What would be done for each; nothing is."""
+    return [_as_result(session, each) for each in _judged(session, intents, request, dry=True)]
 
-    def dry(intent: Intent) -> OperationResult:
-        return _settled(session, intent, lambda: session.services.engine.dry_run(intent, request))
 
+def _judged(
+    session: Session, intents: Sequence[Intent], request: Request, *, dry: bool = False
+) -> list[Proposal | OperationResult]:
+    """All of them, from one look; what concerns all is the result of each."""
     with session.progress.looking(_those(intents)):
-        return in_parallel(dry, intents, at_once)
+        try:
+            return session.services.engine.propose_all(intents, request, dry=dry)
+        except ReplctlError as error:
+            return [ended_by(session, intent, error) for intent in intents]
 
 
 def _those(intents: Sequence[Intent]) -> str:
@@ -120,16 +128,7 @@ def _carry_out(
 ) -> tuple[list[OperationResult], ExitCode]:
     from replctl.engine import Proposal
 
-    engine = session.services.engine
-
-    def propose(intent: Intent) -> Proposal | OperationResult:
-        try:
-            return engine.propose(intent, request)
-        except ReplctlError as error:
-            return ended_by(session, intent, error)
-
-    with session.progress.looking(_those(intents)):
-        judged = in_parallel(propose, intents, acting.max_parallel)
+    judged = _judged(session, intents, request)
     offers = [each for each in judged if isinstance(each, Proposal)]
     stopped = [each for each in judged if isinstance(each, OperationResult) and each.outcome not in SETTLED]
     if stopped and not (acting.keep_going and offers):
@@ -137,28 +136,47 @@ def _carry_out(
     if offers and not _confirmed(session, offers, acting):
         results = [_unconfirmed(session, each) if isinstance(each, Proposal) else each for each in judged]
         return results, of_judged(results)
+    moved = iter(_moved(session, offers, request, acting.max_parallel))
+    results = [next(moved) if isinstance(each, Proposal) else each for each in judged]
+    return results, _of_moved(session, results)
 
-    def carry(offer: Proposal | OperationResult) -> OperationResult:
-        if isinstance(offer, OperationResult):
-            return offer
-        return _settled(session, offer.intent, lambda: engine.carry_out(offer, request), begun=True)
 
+def _moved(
+    session: Session, offers: Sequence[Proposal], request: Request, max_parallel: int
+) -> list[OperationResult]:
+    from replctl.engine.fleet import Fleet
+
+    engine = session.services.engine
+
+    def carry(offer: Proposal) -> OperationResult:
+        return _settled(session, offer.intent, lambda: engine.carry_out(offer, request))
+
+    fleet = Fleet(
+        carry_out=carry,
+        held_back=lambda offer: _as_result(session, offer),
+        report=session.progress,
+        max_parallel=max_parallel,
+        cancel=request.cancel,
+    )
     with session.interrupts.patiently(), session.progress:
-        results = in_parallel(carry, judged, acting.max_parallel)
-    return results, session.interrupts.code(of_several(result.outcome for result in results))
+        return fleet.move(offers)
 
 
-def _settled(
-    session: Session, intent: Intent, call: Callable[[], OperationResult], *, begun: bool = False
-) -> OperationResult:
+def _of_moved(session: Session, results: Sequence[OperationResult]) -> ExitCode:
+    """What was held back was stopped by another one, whose outcome decides; or by whoever interrupted it."""
+    begun = [each.outcome for each in results if each.outcome is not Outcome.PLANNED]
+    if len(begun) < len(results) and session.interrupts.cancel.is_set:
+        begun.append(Outcome.INTERRUPTED)
+    return session.interrupts.code(of_several(begun))
+
+
+def _settled(session: Session, intent: Intent, call: Callable[[], OperationResult]) -> OperationResult:
     """The call's result; what it raises becomes one. A mistake of ours after the begin leaves the outcome open."""
     try:
         return call()
     except ReplctlError as error:
         return ended_by(session, intent, error)
     except Exception as error:
-        if not begun:
-            raise
         return _ended(session, intent, Outcome.UNKNOWN, unexpected(session.here, error))
 
 
@@ -217,22 +235,10 @@ def _as_result(session: Session, judged: Proposal | OperationResult) -> Operatio
 def _confirmed(session: Session, offers: Sequence[Proposal], acting: Acting) -> bool:
     """Whether it may begin: by `-y`, or because the person on the terminal said so after seeing the plan."""
     wanted = _words_to_type([offer for offer in offers if offer.plan.unplanned])
+    shown = groups.plan(offers, session.now, session.output.message_width)
     if wanted:
-        return agreed(session, acting, _shown_before(session, offers), f"Type {wanted} to go on: ", (wanted,))
-    return agreed(session, acting, _shown_before(session, offers), "Go on? [y/N] ", YES)
-
-
-def _shown_before(session: Session, offers: Sequence[Proposal]) -> list[Line]:
-    lines: list[Line] = []
-    for offer in offers:
-        replication, verb = offer.intent.replication, offer.intent.verb.value
-        lines.extend(
-            screens.plan(
-                replication.key, verb, offer.plan, offer.pair, session.now, session.output.message_width
-            )
-        )
-        lines.append(BLANK)
-    return lines
+        return agreed(session, acting, shown, f"Type {wanted} to go on: ", (wanted,))
+    return agreed(session, acting, shown, "Go on? [y/N] ", YES)
 
 
 def _words_to_type(unplanned: Sequence[Proposal]) -> str:
@@ -288,14 +294,16 @@ def show(
 
 def _show_screens(session: Session, results: Sequence[OperationResult], asked_for: bool) -> None:
     """Results and plans are data; refusals and failures are told on stderr unless they were asked for."""
-    output = session.output
+    output, of = session.output, len(results)
     for done in results:
         if asked_for or done.outcome in SHOWN_AS_DATA:
-            output.data(screens.result(done, session.now, output.width))
+            output.data(groups.result(done, session.now, output.width, of=1 if asked_for else of))
         else:
-            output.tell(screens.result(done, session.now, output.message_width))
-    if len(results) > 1:
-        output.say([line(dim(screens.tally(results)))])
+            output.tell(groups.result(done, session.now, output.message_width, of=of))
+    if of > 1:
+        flags = () if asked_for else groups.answered_by(results)
+        command = command_line(session.here.argv, *flags) if flags else ""
+        output.say(groups.after(results, command, session.now, output.message_width))
 
 
 def _with_config(session: Session, result: OperationResult) -> OperationResult:

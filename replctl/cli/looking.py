@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from replctl.cli.options import Common, Looking, OneName, OptionalName, OptionalNames
+from replctl.cli.options import Choosing, Common, Looking, OneName, OptionalName, OptionalNames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,10 +15,16 @@ if TYPE_CHECKING:
     from replctl.core.model import Intent, Replication
 
 HISTORY_SHOWN = 100
-PLANS_AT_ONCE = 16
 
 
-def status(context: typer.Context, *, names: OptionalNames = None, looking: Looking, common: Common) -> int:
+def status(
+    context: typer.Context,
+    *,
+    names: OptionalNames = None,
+    choosing: Choosing,
+    looking: Looking,
+    common: Common,
+) -> int:
     """Show replications, worst first, and what to do next.
 
     The exit code says whether all backends answered (0), some (3) or none (11); health never changes it.
@@ -30,7 +36,7 @@ def status(context: typer.Context, *, names: OptionalNames = None, looking: Look
 
     with opened(context.obj, common, looking) as session:
         request = Request(probe=looking.probe, cancel=session.interrupts.cancel)
-        chosen = _chosen(session, names)
+        chosen = _chosen(session, names, choosing)
         with session.progress.looking(f"{len(chosen)} replications"):
             report = session.services.engine.status(chosen, request)
         output = session.output
@@ -50,6 +56,7 @@ def plan(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 10 when something differs from the file.")
     ] = False,
+    choosing: Choosing,
     looking: Looking,
     common: Common,
 ) -> int:
@@ -64,8 +71,8 @@ def plan(
 
     with opened(context.obj, common, looking) as session:
         request = Request(probe=looking.probe, cancel=session.interrupts.cancel)
-        intents = [_wanted(each) for each in _chosen(session, names)]
-        results = judge(session, intents, request, PLANS_AT_ONCE)
+        intents = [_wanted(each) for each in _chosen(session, names, choosing)]
+        results = judge(session, intents, request)
         code = of_judged(results)
         if exit_code and code is ExitCode.DONE and any(each.outcome is Outcome.PLANNED for each in results):
             code = ExitCode.DIFFERENCES
@@ -135,10 +142,12 @@ def _known(session: Session) -> list[Replication]:
     return list(session.services.replications.values())
 
 
-def _chosen(session: Session, words: Sequence[str] | None) -> list[Replication]:
+def _chosen(session: Session, words: Sequence[str] | None, choosing: Choosing) -> list[Replication]:
+    """What is meant; all when nothing is said."""
     from replctl.cli import names
 
-    return names.resolve(words, _known(session), session.common.namespace) if words else _known(session)
+    found = names.choose(words, choosing, _known(session), session.common.namespace)
+    return _known(session) if found is None else found
 
 
 def _wanted(replication: Replication) -> Intent:

@@ -8,11 +8,29 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from replctl.cli.options import Choosing
 from replctl.core.errors import Finding, InvalidInput, NotFound
+from replctl.core.fleet import Selection, parse_selector, select
 from replctl.core.model import Replication
 from replctl.core.names import parse_key
 
 SUGGESTIONS = 3
+
+
+def choose(
+    words: Sequence[str] | None, choosing: Choosing, known: Sequence[Replication], namespace: str | None
+) -> list[Replication] | None:
+    """The replications meant by names or by a selection, never by both; None when neither is given."""
+    if not choosing.given:
+        return resolve(words, known, namespace) if words else None
+    if words:
+        raise InvalidInput(
+            f"names or a selection, not both: {words[0]} was named beside --group, -l or --all"
+        )
+    if choosing.everything and (choosing.group is not None or choosing.selector is not None):
+        raise InvalidInput("--all stands alone: it leaves nothing to choose for --group and --selector")
+    labels = () if choosing.selector is None else parse_selector(choosing.selector)
+    return select(Selection(group=choosing.group, labels=labels, namespace=namespace), known)
 
 
 def resolve(words: Iterable[str], known: Sequence[Replication], namespace: str | None) -> list[Replication]:

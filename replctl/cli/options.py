@@ -23,7 +23,7 @@ from replctl.core.model import Acknowledgements
 
 DEFAULT_MAX_PARALLEL = 16
 
-Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Replications, as [NAMESPACE/]NAME.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Replications, as [NAMESPACE/]NAME.")]
 OptionalNames = Annotated[
     list[str] | None,
     typer.Argument(metavar="NAME", help="Replications, as [NAMESPACE/]NAME; all without one."),
@@ -54,7 +54,12 @@ class Common:
     ] = None
     namespace: Annotated[
         str | None,
-        typer.Option("-n", "--namespace", metavar="NAME", help="Namespace of names given without one."),
+        typer.Option(
+            "-n",
+            "--namespace",
+            metavar="NAME",
+            help="Namespace of names given without one, and of what --group, -l and --all choose from.",
+        ),
     ] = None
     no_input: Annotated[bool, typer.Option("--no-input", help="Ask nothing, even on a terminal.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no commentary.")] = False
@@ -84,6 +89,26 @@ class Looking:
     @property
     def observe_timeout_seconds(self) -> float | None:
         return seconds("--observe-timeout", self.observe_timeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choosing:
+    """Which of all replications, instead of their names."""
+
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="GROUP", help="Those of this group, wave by wave.")
+    ] = None
+    selector: Annotated[
+        str | None,
+        typer.Option(
+            "-l", "--selector", metavar="TERMS", help="Those so labelled: KEY=VALUE,KEY!=VALUE,KEY in (A,B)."
+        ),
+    ] = None
+    everything: Annotated[bool, typer.Option("--all", help="All that the file names.")] = False
+
+    @property
+    def given(self) -> bool:
+        return self.group is not None or self.selector is not None or self.everything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,10 +148,14 @@ class Acting(Waiting):
         None
     )
     max_parallel: Annotated[
-        int, typer.Option("--max-parallel", metavar="N", min=1, help="Operations at once.")
+        int, typer.Option("--max-parallel", metavar="N", min=1, help="Operations at once, of one wave.")
     ] = DEFAULT_MAX_PARALLEL
     keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Of several, carry out those that no guard refuses.")
+        bool,
+        typer.Option(
+            "--keep-going",
+            help="Of several, carry out those that no guard refuses; a wave that fails still stops the next.",
+        ),
     ] = False
 
 
@@ -220,6 +249,7 @@ def seconds(option: str, text: str | None) -> float | None:
 
 # Under which heading of `-h` the options of a bundle stand.
 HEADINGS: Mapping[type, str] = {
+    Choosing: "Choosing several",
     Acting: "Acting",
     Waiting: "Acting",
     Confirming: "Acting",

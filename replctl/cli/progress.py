@@ -17,6 +17,7 @@ from replctl.cli.output import PAINT, Output, harmless
 from replctl.clock import Clock
 from replctl.core import events
 from replctl.core.durations import format_duration, format_time
+from replctl.core.fleet import WAVE_GOES_ON
 from replctl.core.states import shown
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 REFRESHES_PER_SECOND = 4
+MOST_IN_HAND = 8  # operations that have a line each; of more only the oldest have one, and all are counted
 WORTH_SAYING_SECONDS = 0.4  # a look that takes less needs no line
 CALLS_AT = 2  # -vv
 MOVES_AT = 1  # -v
@@ -38,6 +40,16 @@ class Running:
     waits: events.StepWaits | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """A wave in hand, and how many of it have ended; `since` is when the first wave of all began."""
+
+    began: events.WaveBegan
+    since: float
+    done: int = 0
+    failed: int = 0
+
+
 class Progress:
     """Subscribe it, and enter it while something is carried out; safe in several threads."""
 
@@ -45,6 +57,7 @@ class Progress:
         self._output = output
         self._clock = clock
         self._running: dict[str, Running] = {}
+        self._wave: Wave | None = None
         self._looking: tuple[str, float] | None = None
         self._lock = threading.RLock()
         self._live: Live | None = None
@@ -69,6 +82,7 @@ class Progress:
         with self._lock:
             live, self._live = self._live, None
             self._running.clear()
+            self._wave = None
         if live is not None:
             live.stop()
 
@@ -91,6 +105,11 @@ class Progress:
                 self._running[event.operation_id] = replace(running, waits=event)
             case events.StepEnded() | events.OperationEnded():
                 self._running.pop(event.operation_id, None)
+            case events.WaveBegan():
+                since = self._wave.since if self._wave else self._clock.monotonic()
+                self._wave = Wave(began=event, since=since)
+            case events.MemberEnded() if self._wave is not None:
+                self._wave = counted(self._wave, event)
 
     def _tell(self, lines: Sequence[Line]) -> None:
         if self._live is None:
@@ -127,9 +146,11 @@ class Progress:
         from rich.text import Text
 
         with self._lock:
-            running = list(self._running.values())
+            running, wave = list(self._running.values()), self._wave
         now = self._clock.monotonic()
-        lines = [in_hand(each, now) for each in running]
+        lines = [in_hand(each, now) for each in running[:MOST_IN_HAND]]
+        if wave is not None:
+            lines = [of_wave(wave, len(running), now), *lines]
         if self._looking is not None and now - self._looking[1] >= WORTH_SAYING_SECONDS:
             lines = [_looks(*self._looking, now), *lines]
         return Group(*(_rich(each) for each in lines)) if lines else Text("")
@@ -138,6 +159,9 @@ class Progress:
 def told(event: events.Event, verbosity: int, *, live: bool) -> list[Line]:
     """The line that an event is worth in a log; with a live line above it, steps are told when they end."""
     match event:
+        case events.WaveBegan():
+            members = f" (order {event.order}): {event.members} replications"
+            return [line(strong(f"wave {event.number} of {event.of}"), members)]
         case events.OperationBegan(joined=True):
             text = f": joins operation {event.operation_id}, which is under way"
             return [line(strong(event.replication), text)]
@@ -202,6 +226,26 @@ def in_hand(running: Running, now: float) -> Line:
             parts.append(Span(f", {waits.progress.percent:.0f} %", Role.BUSY))
         parts.append(dim(f"  local {waits.local_word}, peer {waits.peer_word}"))
     return line(*parts)
+
+
+def counted(wave: Wave, ended: events.MemberEnded) -> Wave:
+    """The wave with one more that has ended."""
+    if ended.outcome in WAVE_GOES_ON:
+        return replace(wave, done=wave.done + 1)
+    return replace(wave, failed=wave.failed + 1)
+
+
+def of_wave(wave: Wave, running: int, now: float) -> Line:
+    """The counters of a wave: `wave 2 of 3: 16 running, 3 done, 1 failed, of 20, 2m5s`."""
+    began = wave.began
+    failed = Span(f", {wave.failed} not done", Role.BAD) if wave.failed else ""
+    elapsed = format_duration(float(int(max(0.0, now - wave.since))))
+    return line(
+        strong(f"wave {began.number} of {began.of}"),
+        f": {running} running, {wave.done} done",
+        *([failed] if failed else []),
+        f", of {began.members}, {elapsed}",
+    )
 
 
 def _rich(spans: Line) -> RenderableType:

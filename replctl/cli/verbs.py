@@ -8,6 +8,7 @@ import typer
 
 from replctl.cli.options import (
     Acting,
+    Choosing,
     Common,
     HoldGuard,
     Looking,
@@ -21,7 +22,9 @@ from replctl.core.model import Acknowledgements, Verb
 
 def promote(
     context: typer.Context,
-    names: Names,
+    *,
+    names: Names = None,
+    choosing: Choosing,
     acting: Acting,
     takeover: TakeoverGuards,
     hold: HoldGuard,
@@ -40,25 +43,37 @@ def promote(
         acting,
         Verb.PROMOTE,
         names,
+        choosing,
         acknowledged(hold, takeover, None),
         snapshot=takeover.snapshot,
     )
 
 
 def demote(
-    context: typer.Context, names: Names, acting: Acting, hold: HoldGuard, looking: Looking, common: Common
+    context: typer.Context,
+    *,
+    names: Names = None,
+    choosing: Choosing,
+    acting: Acting,
+    hold: HoldGuard,
+    looking: Looking,
+    common: Common,
 ) -> int:
     """Make the local side the replica, the other one the source.
 
     Planned: nothing is lost.
     """
-    return _act(context, common, looking, acting, Verb.DEMOTE, names, acknowledged(hold, None, None))
+    return _act(
+        context, common, looking, acting, Verb.DEMOTE, names, choosing, acknowledged(hold, None, None)
+    )
 
 
 def failover(
     context: typer.Context,
-    names: Names,
+    *,
+    names: Names = None,
     to: Annotated[str, typer.Option("--to", metavar="BACKEND", help="Which backend shall be the source.")],
+    choosing: Choosing,
     acting: Acting,
     takeover: TakeoverGuards,
     hold: HoldGuard,
@@ -73,6 +88,7 @@ def failover(
         acting,
         Verb.FAILOVER,
         names,
+        choosing,
         acknowledged(hold, takeover, None),
         to=to,
         snapshot=takeover.snapshot,
@@ -81,7 +97,9 @@ def failover(
 
 def reprotect(
     context: typer.Context,
-    names: Names,
+    *,
+    names: Names = None,
+    choosing: Choosing,
     acting: Acting,
     guards: ReprotectGuards,
     hold: HoldGuard,
@@ -93,7 +111,84 @@ def reprotect(
     For the time after an unplanned promotion: the survivor keeps its data and replicates to the old source.
     """
     given = acknowledged(hold, None, guards)
-    return _act(context, common, looking, acting, Verb.REPROTECT, names, given, survivor=guards.survivor)
+    return _act(
+        context, common, looking, acting, Verb.REPROTECT, names, choosing, given, survivor=guards.survivor
+    )
+
+
+def pause(
+    context: typer.Context,
+    *,
+    names: Names = None,
+    choosing: Choosing,
+    acting: Acting,
+    hold: HoldGuard,
+    looking: Looking,
+    common: Common,
+) -> int:
+    """Stop copying, on both sides, until `resume`.
+
+    Both sides must answer, because it counts only once it is seen on both. With the link down it reaches one side
+    only (exit 3); a second pause, once the link is back, reaches both. Waits 2m.
+    """
+    return _act(context, common, looking, acting, Verb.PAUSE, names, choosing, acknowledged(hold, None, None))
+
+
+def resume(
+    context: typer.Context,
+    *,
+    names: Names = None,
+    choosing: Choosing,
+    acting: Acting,
+    hold: HoldGuard,
+    looking: Looking,
+    common: Common,
+) -> int:
+    """Go on copying after a pause, and wait until both sides are in order.
+
+    Only what a person paused: what the array paused for its own maintenance it resumes itself. Waits 2m; a copy
+    that takes longer goes on (exit 8).
+    """
+    return _act(
+        context, common, looking, acting, Verb.RESUME, names, choosing, acknowledged(hold, None, None)
+    )
+
+
+def sync(
+    context: typer.Context,
+    *,
+    names: Names = None,
+    choosing: Choosing,
+    acting: Acting,
+    hold: HoldGuard,
+    looking: Looking,
+    common: Common,
+) -> int:
+    """Copy now what was written until now.
+
+    Done when the replica holds a copy that began after the command did; one that is running already is waited for
+    first. Never `unchanged`. For asynchronous replications only.
+    """
+    return _act(context, common, looking, acting, Verb.SYNC, names, choosing, acknowledged(hold, None, None))
+
+
+def resync(
+    context: typer.Context,
+    *,
+    names: Names = None,
+    choosing: Choosing,
+    acting: Acting,
+    hold: HoldGuard,
+    looking: Looking,
+    common: Common,
+) -> int:
+    """Set copying that has stopped going again.
+
+    Whatever stopped it: a pause is resumed, and after an error of the array a copy is made.
+    """
+    return _act(
+        context, common, looking, acting, Verb.RESYNC, names, choosing, acknowledged(hold, None, None)
+    )
 
 
 def _act(
@@ -102,7 +197,8 @@ def _act(
     looking: Looking,
     acting: Acting,
     verb: Verb,
-    names: list[str],
+    names: list[str] | None,
+    choosing: Choosing,
     given: Acknowledgements,
     *,
     to: str | None = None,
@@ -111,5 +207,13 @@ def _act(
 ) -> int:
     from replctl.cli.acting import Order, act
 
-    order = Order(verb=verb, names=names, acknowledged=given, to=to, survivor=survivor, snapshot=snapshot)
+    order = Order(
+        verb=verb,
+        names=names or (),
+        choosing=choosing,
+        acknowledged=given,
+        to=to,
+        survivor=survivor,
+        snapshot=snapshot,
+    )
     return act(context.obj, common, looking, acting, order)

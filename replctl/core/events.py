@@ -74,6 +74,24 @@ class OperationEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaveBegan:
+    """Several replications of one `order` are moved; `number` counts from 1."""
+
+    number: int
+    of: int
+    order: int
+    members: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberEnded:
+    """One of several has come to its outcome, with or without an operation of its own."""
+
+    replication: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
     """One call to a backend; `result` is `success`, or the code of the error that it gave."""
 
@@ -117,6 +135,8 @@ Event = (
     | StepEnded
     | StateMoved
     | OperationEnded
+    | WaveBegan
+    | MemberEnded
     | CallEnded
     | WillRetry
     | BreakerMoved

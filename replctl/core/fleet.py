@@ -43,11 +43,10 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What is wanted of all that the file names; everything given must fit. `everything` stands alone."""
+    """What is wanted of all that the file names; everything given must fit, and nothing given means all."""
 
     group: str | None = None
     labels: tuple[Requirement, ...] = ()
-    everything: bool = False
     namespace: str | None = None
 
     def fits(self, replication: Replication) -> bool:

@@ -23,6 +23,7 @@ from replctl.core.model import (
     Observation,
     Pair,
     Replication,
+    Scalar,
     Side,
     State,
     TroubleKind,
@@ -38,8 +39,8 @@ from replctl.engine.backends import Backends
 from replctl.engine.carrying import Carrier, Desk, Ending
 from replctl.engine.looking import Judge, Watcher, identity_text, is_superseded
 from replctl.engine.ports import Driver, Store
-from replctl.engine.recollection import Recollection
-from replctl.engine.requests import Proposal, Request
+from replctl.engine.recollection import Memory, Recollection
+from replctl.engine.requests import Proposal, Request, check_backends_named
 from replctl.resilience import Look
 
 OBSERVE_SECONDS = 3.0  # one look at everything (design §1, promise 5)
@@ -51,6 +52,7 @@ _TROUBLES = {
     TroubleKind.ABSENT: Outcome.NOT_FOUND,
     TroubleKind.AMBIGUOUS: Outcome.NOT_FOUND,
 }
+_EXPLAINED = tuple(verb for verb in Verb if verb is not Verb.FAILOVER)  # which is promote or demote
 _OURS_TO_MEND = frozenset(
     {TroubleKind.CREDENTIALS, TroubleKind.TLS, TroubleKind.NAME, TroubleKind.BREAKER, TroubleKind.ABSENT}
 )
@@ -103,7 +105,7 @@ class Engine:
     def explain(self, replication: Replication, request: Request) -> Explanation:
         """What is seen, and what each verb would do now; writes to no backend."""
         pair = self._watcher.pair(replication, self._look(request, self._watcher.budget_seconds))
-        intents = [_plain_intent(verb, replication) for verb in (Verb.PROMOTE, Verb.DEMOTE, Verb.REPROTECT)]
+        intents = [_plain_intent(verb, replication) for verb in _EXPLAINED]
         verbs = tuple((intent.verb, self._decide(intent, pair, None)) for intent in intents)
         return Explanation(status=self._watcher.line(replication, pair), pair=pair, verbs=verbs)
 
@@ -121,26 +123,47 @@ class Engine:
                 self._count_result(intent.replication, proposed)
             return proposed
 
-    def dry_run(self, intent: Intent, request: Request) -> OperationResult:
-        """What would be done; makes no write anywhere."""
+    def propose_all(
+        self, intents: Sequence[Intent], request: Request, *, dry: bool = False
+    ) -> list[Proposal | OperationResult]:
+        """The same for several, in their order, from one look; raises what concerns them all.
+
+        A `dry` judgement is not counted: it makes no write anywhere.
+        """
+        for intent in intents:
+            check_backends_named(intent)
+        facing = [intent.facing for intent in intents]
+        unplanned = any(intent.acknowledged.unplanned for intent in intents)
+        look = self._look(request, PROPOSE_SECONDS, retry=True, probe=unplanned)
+        pairs = self._watcher.pairs_for(facing, look)
+        memory = self._memory.observations()
+        judged = [self._judge(intent, pairs[intent.replication.key], memory) for intent in facing]
+        for intent, each in zip(intents, judged, strict=True):
+            if isinstance(each, OperationResult) and not dry:
+                self._count_result(intent.replication, each)
+        return judged
+
+    def _judge(self, intent: Intent, pair: Pair, memory: Memory) -> Proposal | OperationResult:
         with correlation(intent.replication.namespace, intent.replication.name, self._clock):
-            proposed = self._propose(intent, request)
-            if isinstance(proposed, OperationResult):
-                return proposed
-            return self._result(proposed.intent, Outcome.PLANNED, plan=proposed.plan, pair=proposed.pair)
+            try:
+                return self._propose_from(intent, pair, memory)
+            except ReplctlError as error:
+                return self._errored(intent, error)
 
     def _propose(self, intent: Intent, request: Request) -> Proposal | OperationResult:
-        _check_backends_named(intent)
+        check_backends_named(intent)
         intent = intent.facing
-        joins = self._joinable(intent)
         look = self._look(request, PROPOSE_SECONDS, retry=True, probe=intent.acknowledged.unplanned)
-        pair = self._watcher.pair_for(intent, look)
+        return self._propose_from(intent, self._watcher.pair_for(intent, look), None)
+
+    def _propose_from(self, intent: Intent, pair: Pair, memory: Memory | None) -> Proposal | OperationResult:
+        joins = self._joinable(intent)
         trouble = self._blocking_trouble(intent, pair)
         if trouble is not None:
             return trouble
         if joins is not None:
             return self._proposal_to_join(intent, joins, pair)
-        decision = self._decide(intent, pair, None)
+        decision = self._decide(intent, pair, None, memory)
         if isinstance(decision, Refusal):
             return self._refused(intent, decision, pair)
         if decision.unchanged:
@@ -163,7 +186,12 @@ class Engine:
         side = intent.replication.side_of(record.new_source) or Side.LOCAL
         course = record.course or Course.SWITCH
         recipe = self._backends.driver(intent.replication.local.backend).recipe
-        arguments = {"use_test_copy": intent.acknowledged.use_test_copy, "snapshot": intent.snapshot}
+        arguments: dict[str, Scalar] = {
+            "use_test_copy": intent.acknowledged.use_test_copy,
+            "snapshot": intent.snapshot,
+            "since": record.began,
+            "sent": any(step.sends for step in record.steps),
+        }
         steps = recipe.steps(course, side, pair, arguments)
         return Plan(
             course=course,
@@ -176,8 +204,10 @@ class Engine:
             data_loss=record.data_loss,
         )
 
-    def _decide(self, intent: Intent, pair: Pair, joins: OperationRecord | None) -> Decision:
-        context = self._watcher.context(intent, joins=joins)
+    def _decide(
+        self, intent: Intent, pair: Pair, joins: OperationRecord | None, memory: Memory | None = None
+    ) -> Decision:
+        context = self._watcher.context(intent, joins=joins, memory=memory)
         recipe = self._backends.driver(intent.replication.local.backend).recipe
         return decide(intent, pair, context, recipe)
 
@@ -352,7 +382,7 @@ class Engine:
             who=self._caller.who,
             command=self._caller.command,
             reason=request.reason,
-            group=request.group,
+            group=request.group or intent.replication.group,
             acknowledged=intent.acknowledged.flags,
             from_state=plan.from_state,
             to_state=plan.to_state,
@@ -546,15 +576,6 @@ class Engine:
             plan=plan,
             pair=pair,
         )
-
-
-def _check_backends_named(intent: Intent) -> None:
-    """A backend named by flag must be one of the two (R79: nothing is guessed)."""
-    replication = intent.replication
-    for flag, backend in (("--to", intent.to), ("--survivor", intent.survivor)):
-        if backend is not None and replication.side_of(backend) is None:
-            allowed = f"{replication.local.backend} or {replication.peer.backend}"
-            raise InvalidInput(f"{flag} {backend}: {replication.key} lives on {allowed}")
 
 
 def _other_site(intent: Intent, pair: Pair) -> str:

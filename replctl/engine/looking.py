@@ -28,7 +28,7 @@ from replctl.core.outcomes import OPEN, Outcome
 from replctl.core.pairing import settle
 from replctl.core.plans import Context, Course
 from replctl.core.results import EndStatus, ReplicationStatus, StatusReport
-from replctl.engine.backends import Backends
+from replctl.engine.backends import NO_OTHERS, Backends
 from replctl.engine.ports import Store
 from replctl.engine.recollection import Memory, Recollection
 from replctl.resilience import Look
@@ -48,9 +48,11 @@ class Watcher:
     budget_seconds: float
     judge: Judge
 
-    def pairs(self, replications: Sequence[Replication], look: Look) -> dict[str, Pair]:
+    def pairs(
+        self, replications: Sequence[Replication], look: Look, others: Mapping[str, Look] = NO_OTHERS
+    ) -> dict[str, Pair]:
         ends = [end for replication in replications for end in (replication.local, replication.peer)]
-        seen = self.backends.observe(ends, look)
+        seen = self.backends.observe(ends, look, others)
         self.judge(seen)
         return {
             replication.key: settle(Pair(seen[replication.local], seen[replication.peer]))
@@ -62,12 +64,14 @@ class Watcher:
 
     def pair_for(self, intent: Intent, look: Look) -> Pair:
         """Before a change. A peer that is said to be down is asked once, not again and again."""
-        replication = intent.replication
-        once = replace(look, retry=False) if intent.is_takeover else look
-        ends = (replication.local, replication.peer)
-        seen = self.backends.observe(ends, look, {replication.peer.backend: once})
-        self.judge(seen)
-        return settle(Pair(seen[replication.local], seen[replication.peer]))
+        return self.pairs_for([intent], look)[intent.replication.key]
+
+    def pairs_for(self, intents: Sequence[Intent], look: Look) -> dict[str, Pair]:
+        """The same for several in one look; a backend that is local to any of them is asked as it should be."""
+        down = {intent.replication.peer.backend for intent in intents if intent.is_takeover}
+        needed = {intent.replication.local.backend for intent in intents}
+        once = dict.fromkeys(down - needed, replace(look, retry=False))
+        return self.pairs([intent.replication for intent in intents], look, once)
 
     def remember(self, replications: Sequence[Replication], pairs: Mapping[str, Pair]) -> None:
         """Keep what was read, for the day on which a site does not answer."""
@@ -120,8 +124,13 @@ class Watcher:
             peer=_end_status(pair.peer, key, memory, unverified),
         )
 
-    def context(self, intent: Intent, *, joins: OperationRecord | None) -> Context:
-        """What the planner is told of the journal's memory; an empty or lost store tells nothing."""
+    def context(
+        self, intent: Intent, *, joins: OperationRecord | None, memory: Memory | None = None
+    ) -> Context:
+        """What the planner is told of the journal's memory; an empty or lost store tells nothing.
+
+        `memory` are the observations of all, for who has them at hand.
+        """
         replication = intent.replication
         key = replication.key
         recent = self.memory.operations(key, limit=1)
@@ -134,7 +143,7 @@ class Watcher:
             other_operation=others[0].operation_id if others else None,
             held_by=_holder_text(self.memory.hold(key)),
             identities=_known_identities(replication, self.memory.identities(key)),
-            last_contact=_last_contact(key, self.memory.observations()),
+            last_contact=_last_contact(key, self.memory.observations() if memory is None else memory),
         )
 
     def others_open(self, intent: Intent, joins: OperationRecord | None) -> list[OperationRecord]:

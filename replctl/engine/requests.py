@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from replctl.clock import Cancel
+from replctl.core.errors import InvalidInput
 from replctl.core.journal import OperationRecord
 from replctl.core.model import Intent, Pair
 from replctl.core.plans import Plan
@@ -34,3 +35,12 @@ class Proposal:
     correlation_id: str
     joins: OperationRecord | None = None
     resumed: bool = False
+
+
+def check_backends_named(intent: Intent) -> None:
+    """A backend named by flag must be one of the two (R79: nothing is guessed)."""
+    replication = intent.replication
+    for flag, backend in (("--to", intent.to), ("--survivor", intent.survivor)):
+        if backend is not None and replication.side_of(backend) is None:
+            allowed = f"{replication.local.backend} or {replication.peer.backend}"
+            raise InvalidInput(f"{flag} {backend}: {replication.key} lives on {allowed}")

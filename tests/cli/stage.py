@@ -10,7 +10,7 @@ from typing import Any
 
 from fakes import START
 
-from replctl.core.errors import ReplctlError
+from replctl.core.errors import Locked, ReplctlError
 from replctl.core.events import OperationBegan, OperationEnded, StepBegan, StepEnded, StepWaits
 from replctl.core.guards import GUARDS
 from replctl.core.journal import StepPhase, StepRecord
@@ -32,7 +32,7 @@ from replctl.core.model import (
     TroubleKind,
     Who,
 )
-from replctl.core.outcomes import Outcome
+from replctl.core.outcomes import Outcome, outcome_of
 from replctl.core.plans import Course, DataLoss, EndGoal, Evidence, Goal, Plan, Refusal, Step
 from replctl.core.results import EndStatus, Failure, OperationResult, ReplicationStatus, StatusReport
 from replctl.core.secrets import Secrets
@@ -294,11 +294,18 @@ class Engine:
             return result(intent, answer, failure=failure)
         return Proposal(intent=intent, plan=answer, pair=PAIR, correlation_id="bank-ledger-1")
 
-    def dry_run(self, intent: Intent, request: Request) -> OperationResult:
-        proposed = self.propose(intent, request)
-        if isinstance(proposed, OperationResult):
-            return proposed
-        return result(intent, Outcome.PLANNED, plan=proposed.plan, pair=proposed.pair)
+    def propose_all(
+        self, intents: Sequence[Intent], request: Request, *, dry: bool = False
+    ) -> list[Proposal | OperationResult]:
+        return [self._judge(intent, request) for intent in intents]
+
+    def _judge(self, intent: Intent, request: Request) -> Proposal | OperationResult:
+        try:
+            return self.propose(intent, request)
+        except ReplctlError as error:
+            failure = Failure(code=error.code, message=str(error), remedy=error.remedy)
+            holder = error.holder if isinstance(error, Locked) else None
+            return result(intent, outcome_of(error.exit_code), failure=failure, holder=holder)
 
     def carry_out(self, proposal: Proposal, request: Request) -> OperationResult:
         intent, key = proposal.intent, proposal.intent.replication.key

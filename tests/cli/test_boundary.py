@@ -19,7 +19,7 @@ from replctl.core.errors import Finding, InvalidConfiguration
     ("argv", "words"),
     [
         (("promote", "bank/ledger", "--frob"), "No such option: --frob"),
-        (("promote",), "Missing argument"),
+        (("promote",), "promote of what?"),
         (("promot", "bank/ledger"), "'promote'"),
         (("status", "--observe-timeout", "30"), "--observe-timeout"),
         (("promote", "bank/ledger", "--accept-data-loss", "much"), "much"),

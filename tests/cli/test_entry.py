@@ -70,7 +70,7 @@ def test_help_groups_options_by_what_they_are_for(capsys: pytest.CaptureFixture[
     text = capsys.readouterr().out
     for heading in ("Acting:", "Guards, each answered by its own flag:", "Looking:", "Everywhere:"):
         assert heading in text
-    assert text.splitlines()[0] == "Usage: replctl promote [OPTIONS] NAME..."
+    assert text.splitlines()[0] == "Usage: replctl promote [OPTIONS] [NAME...]"
 
 
 def test_every_flag_that_a_guard_asks_for_exists(capsys: pytest.CaptureFixture[str]) -> None:
