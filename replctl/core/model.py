@@ -376,15 +376,15 @@ class Holder:
     operation_id: str | None = None
 
 
+DAEMON = "replctl"  # who owns a hold that the daemon took; people's holds name their host too
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """ "Hands off": it stops the daemon; a person's asks people too, unless they say --override-hold (design §2).
 
     `owner` is claimed, not proven. `ends_at` only reminds: the hold stays until it is released.
     """
-
-DAEMON = "replctl"  # who owns a hold that the daemon took; people's holds name their host too
-
 
     owner: str
     reason: str
