@@ -19,6 +19,7 @@ from replctl.clock import Clock
 from replctl.core.errors import Interrupted, ReplctlError, TimedOut, trouble_of
 from replctl.core.model import End, Observation, StateNote
 from replctl.engine.ports import Driver
+from replctl.engine.sharing import SharedLooks
 from replctl.resilience import Look
 
 OVERRUN_SECONDS = 0.4  # past the deadline, for a driver that is about to give up by itself
@@ -35,6 +36,7 @@ class Backends:
         self._open = open_driver
         self._clock = clock
         self._drivers: dict[str, Driver] = {}
+        self._shared = SharedLooks(clock)
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def driver(self, backend: str) -> Driver:
@@ -58,7 +60,7 @@ class Backends:
             name: partial(self._ask, name, asked, others.get(name, look))
             for name, asked in by_backend.items()
         }
-        answers = _at_once(calls, patience)
+        answers = at_once(calls, patience)
         seen: dict[End, Observation] = {}
         for name, asked in by_backend.items():
             seen.update(answers.get(name) or self._silent(name, asked))
@@ -66,12 +68,15 @@ class Backends:
 
     def close(self) -> None:
         """Signs out everywhere, at the same time and within a bound."""
-        _at_once({name: driver.close for name, driver in self._drivers.items()}, GOODBYE_SECONDS)
+        at_once({name: driver.close for name, driver in self._drivers.items()}, GOODBYE_SECONDS)
         self._drivers.clear()
 
     def _ask(self, backend: str, ends: list[End], look: Look) -> Answers:
         try:
-            return self.driver(backend).observe(ends, look)
+            observe = self.driver(backend).observe
+            if look.retry:  # right before a change: asked for itself, as thoroughly as it must be
+                return observe(ends, look)
+            return self._shared.observe(backend, ends, look, observe)
         except Interrupted:
             raise
         except ReplctlError as error:
@@ -91,7 +96,7 @@ class Backends:
         return dict.fromkeys(ends, seen)
 
 
-def _at_once(calls: Mapping[str, Callable[[], _T]], patience_seconds: float) -> dict[str, _T]:
+def at_once(calls: Mapping[str, Callable[[], _T]], patience_seconds: float) -> dict[str, _T]:
     """Run the calls in daemon threads; what has not come back in time is missing from the result."""
     futures = {name: _in_thread(name, call) for name, call in calls.items()}
     wait(futures.values(), timeout=patience_seconds)
