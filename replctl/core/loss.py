@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from replctl.core.durations import format_duration, format_time
-from replctl.core.model import Bound, BoundKind, Link, Observation, Point
+from replctl.core.model import Bound, BoundKind, Link, Mode, Observation, Point
 from replctl.core.plans import DataLoss
 
 # Two looks at one point differ by what each knows of the array's clock: up to twice its margin, which is half a
@@ -29,7 +29,7 @@ def state_loss(seen: Observation, now: float, last_contact: float | None) -> Dat
     if point.at is None:
         return unknown_loss(point.source, seen.observed_at)
     until = max(now, seen.observed_at, point.read_at)  # our clock may have been set back since
-    doubt = _doubt(point.at, until)
+    doubt = _doubt(point.at, until) or _out_of_step(seen)
     if doubt:
         return unknown_loss(f"{point.source}: {doubt}", seen.observed_at)
     contact = _contact(seen, point, last_contact)
@@ -53,6 +53,12 @@ def _doubt(at: float, until: float) -> str | None:
     if not math.isfinite(at) or at <= 0:
         return "the stamp is no time of a copy"
     return "it lies in the future, so that a clock is wrong" if at > until else None
+
+
+def _out_of_step(seen: Observation) -> str | None:
+    """A mirror without its link takes no writes, whatever its state still says; the source may go on alone."""
+    lost = seen.mode is Mode.SYNCHRONOUS and seen.link is Link.LOST
+    return "the data link is lost, since when is not known" if lost else None
 
 
 def _contact(seen: Observation, point: Point, last_contact: float | None) -> float:

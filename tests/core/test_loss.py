@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from replctl.core.durations import parse_bound, parse_time
 from replctl.core.loss import PASTE_SLACK_SECONDS, accepts, extent, paste_form, state_loss, unknown_loss
-from replctl.core.model import Bound, BoundKind, Link, Observation, Point, State
+from replctl.core.model import Bound, BoundKind, Link, Mode, Observation, Point, State
 from replctl.core.plans import DataLoss
 
 YEAR = 366 * 86400.0
@@ -126,6 +126,13 @@ def test_a_stamp_that_means_never_is_unknown(at: float) -> None:
     assert loss.point is None
     assert loss.source.startswith("last_sync_timestamp: ")
     assert paste_form(loss) == "--accept-data-loss=unknown"
+
+
+def test_a_mirror_without_its_link_is_not_in_step_whatever_its_state_says() -> None:
+    mirror = replace(replica(0.2), mode=Mode.SYNCHRONOUS)
+    assert state_loss(mirror, NOW, None).point is None
+    for link in (Link.OK, Link.IMPAIRED, Link.UNKNOWN):
+        assert state_loss(replace(mirror, link=link), NOW, None).point == NOW - 0.2
 
 
 def test_a_missing_stamp_says_which_one() -> None:
