@@ -7,9 +7,10 @@ when it is read. `Services` is closed at the end of a command: it signs out of e
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Protocol
 
 from replctl.clock import Clock
 from replctl.core.errors import InvalidConfiguration
@@ -17,6 +18,7 @@ from replctl.core.events import Noticed, Report
 from replctl.core.model import End, Observation, Who
 from replctl.core.secrets import Secret, Secrets
 from replctl.drivers import REGISTRY
+from replctl.drivers.discovery import Inspected
 from replctl.engine import Caller, Engine
 from replctl.engine.ports import Driver, Store
 from replctl.resilience import BreakerBoard
@@ -31,9 +33,16 @@ from replctl.settings import (
 from replctl.store.sqlite import SqliteStore
 
 
+class Backend(Driver, Inspected, Protocol):
+    """A driver with all that it can do: what the engine needs, and what is asked of a backend as such."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What one process works with. A context manager: at its end it signs out and lets go of the store."""
+    """What one process works with. A context manager: at its end it signs out and lets go of the store.
+
+    `open_driver` opens one more driver of a backend, which is its taker's to close.
+    """
 
     settings: Settings
     replications: Replications
@@ -41,6 +50,7 @@ class Services:
     store: Store
     clock: Clock
     secrets: Secrets
+    open_driver: Callable[[str], Backend]
 
     def __enter__(self) -> Services:
         return self
@@ -82,7 +92,7 @@ def assemble(
         judge=_Distinct(replications),
         observe_seconds=observe_timeout_seconds or settings.observe_timeout_seconds,
     )
-    return Services(settings, replications, engine, store, clock, secrets)
+    return Services(settings, replications, engine, store, clock, secrets, opener.open)
 
 
 class _Distinct:
@@ -115,9 +125,9 @@ class _Opener:
     board: BreakerBoard
     secrets: Secrets
 
-    def open(self, backend: str) -> Driver:
+    def open(self, backend: str) -> Backend:
         configured = self.settings.backends[backend]
-        driver: Driver = REGISTRY.find(configured.kind).open(
+        driver: Backend = REGISTRY.find(configured.kind).open(
             configured,
             backend=backend,
             password=lambda: self._password(backend),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from replctl import __version__
-from replctl.cli import breaker, completion, config, demo, holding, looking, op, simulate, verbs
+from replctl.cli import breaker, completion, config, demo, holding, inspecting, looking, op, simulate, verbs
 from replctl.cli.helping import Command, Group
 from replctl.cli.options import bundled
 
@@ -60,9 +60,15 @@ def _new(help: str, **more: Any) -> typer.Typer:
 
 # Which commands there are, in the order and under the headings of `-h`.
 COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
-    "Looking": (looking.status, looking.plan, looking.history, looking.explain),
+    "Looking": (looking.status, looking.plan, looking.history, looking.explain, inspecting.discover),
     "Acting": (verbs.promote, verbs.demote, verbs.failover, verbs.reprotect),
-    "Housekeeping": (holding.hold, holding.release, completion.completion),
+    "Housekeeping": (
+        holding.hold,
+        holding.release,
+        inspecting.backends,
+        inspecting.doctor,
+        completion.completion,
+    ),
     "Trying": (simulate.simulate, demo.demo),
 }
 GROUPS: Mapping[str, tuple[str, tuple[Callable[..., int], ...]]] = {

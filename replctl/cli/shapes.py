@@ -303,3 +303,74 @@ class AssumptionDocument(TypedDict):
 class AssumptionsDocument(TypedDict):
     schema_version: Literal[1]
     assumptions: list[AssumptionDocument]
+
+
+class BackendDocument(TypedDict):
+    """One backend; `reachable` says that it answered, `error` what kept us from all or a part of it."""
+
+    name: str
+    kind: str
+    url: str | None
+    reachable: bool
+    version: str | None
+    clock_offset_seconds: float | None
+    clock_margin_seconds: float | None
+    latency_seconds: float | None
+    sessions: int | None
+    capabilities: list[str]
+    breakers: dict[str, Position]
+    error: ErrorDocument | None
+
+
+class BackendsDocument(TypedDict):
+    schema_version: Literal[1]
+    observed_at: Time
+    backends: list[BackendDocument]
+
+
+class ThingDocument(TypedDict):
+    """One thing on a backend; `replicates` is the id of what a session copies, `managed_by` its name in the file."""
+
+    kind: str
+    id: str
+    name: str
+    replicates: str | None
+    replicated: bool
+    managed_by: str | None
+    facts: dict[str, Scalar]
+
+
+class InventoryDocument(TypedDict):
+    """What is on one backend; `missing` says by kind what could not be read there."""
+
+    backend: str
+    kind: str
+    presence: Literal["everything", "partly", "nothing", "unknown"]
+    version: str | None
+    read_at: Time
+    things: list[ThingDocument]
+    missing: dict[str, ErrorDocument]
+
+
+class DiscoveryDocument(TypedDict):
+    schema_version: Literal[1]
+    backends: list[InventoryDocument]
+
+
+class CheckDocument(TypedDict):
+    """One check; `subject` is what was checked, `cure` a command or an edit, null when nothing is to be done."""
+
+    name: str
+    subject: str
+    level: Literal["ok", "warn", "fail"]
+    sentence: str
+    cure: str | None
+
+
+class DiagnosisDocument(TypedDict):
+    """`level` is the worst of all checks."""
+
+    schema_version: Literal[1]
+    observed_at: Time
+    level: Literal["ok", "warn", "fail"]
+    checks: list[CheckDocument]

@@ -78,7 +78,7 @@ def _row(status: ReplicationStatus, now: float, wide: bool) -> Row:
     if status.health is Health.HEALTHY and not wide:
         return Row(tuple(cells), _mentions(status, now))
     role = HEALTH_ROLES[status.health] if status.health is not Health.HEALTHY else Role.DIM
-    said = [status.message, *([_hold(status.hold, now)] if status.hold else [])]
+    said = [status.message, *([_hold(status, status.hold, now)] if status.hold else [])]
     return Row(tuple(cells), Span("; ".join(said), role))
 
 
@@ -88,7 +88,7 @@ def _mentions(status: ReplicationStatus, now: float) -> Span | None:
     if status.operation_id:
         words.append(f"operation {status.operation_id} is open")
     if status.hold:
-        words.append(_hold(status.hold, now))
+        words.append(_hold(status, status.hold, now))
     if status.drill:
         words.append("a failover test is running")
     if status.in_sync is False:
@@ -96,10 +96,11 @@ def _mentions(status: ReplicationStatus, now: float) -> Span | None:
     return Span("; ".join(words), Role.BUSY) if words else None
 
 
-def _hold(hold: Hold, now: float) -> str:
+def _hold(status: ReplicationStatus, hold: Hold, now: float) -> str:
     """Who asks for hands off, and the reminder once its end has passed."""
     past = hold.ends_at is not None and hold.ends_at <= now
-    reminder = f" (was to end {age(hold.ends_at, now)}: replctl release)" if past else ""
+    end = f"replctl release {status.replication.key}"
+    reminder = f" (was to end {age(hold.ends_at, now)}: {end})" if past else ""
     return f"held by {hold.owner}: {hold.reason}{reminder}"
 
 

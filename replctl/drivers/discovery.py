@@ -30,11 +30,15 @@ class Presence(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thing:
-    """One thing on a backend: its kind there, id, name, and the vendor's words worth showing."""
+    """One thing on a backend: its kind there, id, name, and the vendor's words worth showing.
+
+    `replicates` is the id of what a session copies on this side; None for what copies nothing.
+    """
 
     kind: str
     id: str
     name: str
+    replicates: str | None = None
     facts: Mapping[str, Scalar] = field(default_factory=dict, hash=False)
 
 
@@ -45,6 +49,14 @@ class Capabilities:
     kind: str
     version: str | None
     words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOffset:
+    """A backend's clock against ours: theirs minus ours, known to within `margin_seconds`."""
+
+    seconds: float
+    margin_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +83,24 @@ def presence_of(read: int, missing: Mapping[str, Trouble]) -> Presence:
         return Presence.PARTLY
     absent = all(trouble.kind is TroubleKind.ABSENT for trouble in missing.values())
     return Presence.NOTHING if absent else Presence.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """How far one comes on the way to a backend, without signing in.
+
+    `addresses` is empty without a name, `address` None without a connection;
+    `trouble` is what ended the walk. Ends are seconds since the epoch: of the certificate shown, and the first of
+    those in ca_file; None where they are not known, as always without verification.
+    """
+
+    addresses: tuple[str, ...] = ()
+    address: str | None = None
+    shook_hands: bool = False
+    verified: bool = False
+    certificate_ends_at: float | None = None
+    authority_ends_at: float | None = None
+    trouble: ReplctlError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +157,23 @@ class Discoverer(Protocol):
     def kind(self) -> str: ...
 
     def discover(self, look: Look) -> Inventory: ...
+
+
+class Inspected(Discoverer, Protocol):
+    """What else can be asked of a backend as such, for `backends` and `doctor`; each raises what reading raises."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+
+    def capabilities(self, look: Look) -> Capabilities: ...
+    def count_sessions(self, look: Look) -> int: ...
+    def clock_offset(self, look: Look) -> ClockOffset | None: ...
+
+    def contact(self, seconds: float) -> Contact:
+        """Name, connection and certificate, without signing in; never raises for the backend's trouble."""
+        ...
 
 
 def discover_all(drivers: Mapping[str, Discoverer], look: Look, clock: Clock) -> dict[str, Inventory]:

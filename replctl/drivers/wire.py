@@ -42,6 +42,7 @@ from replctl.drivers.answers import LARGEST_BODY_BYTES, LOOK_FIRST, Answer, Requ
 from replctl.drivers.network import FRESH, Network, Transport
 from replctl.resilience import Look, NotAsked
 
+HTTPS_PORT = 443
 CORRELATION_HEADER = "X-Correlation-ID"
 EXPIRED_CERTIFICATE, NOT_YET_VALID, WRONG_HOST, WRONG_ADDRESS = 10, 9, 62, 64  # OpenSSL's X509_V_ERR_*
 
@@ -88,6 +89,10 @@ class Connection:
     @property
     def host(self) -> str:
         return httpx.URL(self.url).host
+
+    @property
+    def port(self) -> int:
+        return httpx.URL(self.url).port or HTTPS_PORT
 
 
 class Course:
@@ -217,21 +222,29 @@ class Wire:
         )
 
     def _context(self) -> ssl.SSLContext:
-        backend, tls = self._connection.backend, self._connection.tls
-        try:
-            context = ssl.create_default_context(cafile=tls.ca_file)
-        except OSError as error:  # ssl.SSLError is one too: a file that holds no certificate
-            raise TlsFailed(
-                f"the certificates in {tls.ca_file} cannot be read: {error}",
-                remedy=f"mend the file, or backends.{backend}.tls.ca_file",
-                backend=backend,
-            ) from error
-        if not tls.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+        connection = self._connection
+        context = context_for(connection)
+        if not connection.tls.verify:
             text = "TLS is not verified (tls.verify: false): whoever answers at the address is given the password"
-            self._report(Noticed(topic="tls-not-verified", message=text, backend=backend))
+            self._report(Noticed(topic="tls-not-verified", message=text, backend=connection.backend))
         return context
+
+
+def context_for(connection: Connection) -> ssl.SSLContext:
+    """How the backend's certificate is judged; raises TlsFailed for a ca_file that holds none."""
+    backend, tls = connection.backend, connection.tls
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+    except OSError as error:  # ssl.SSLError is one too: a file that holds no certificate
+        raise TlsFailed(
+            f"the certificates in {tls.ca_file} cannot be read: {error}",
+            remedy=f"mend the file, or backends.{backend}.tls.ca_file",
+            backend=backend,
+        ) from error
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def translate(
@@ -263,7 +276,7 @@ def _of_connecting(error: httpx.HTTPError, connection: Connection) -> ReplctlErr
         if isinstance(cause, ssl.SSLError) and not isinstance(
             cause, ssl.SSLEOFError | ssl.SSLZeroReturnError
         ):
-            return _of_tls(cause, connection)
+            return tls_failure(cause, connection)
     if isinstance(error, httpx.TimeoutException):
         reason = "accepted no connection in time"
     else:
@@ -272,7 +285,8 @@ def _of_connecting(error: httpx.HTTPError, connection: Connection) -> ReplctlErr
     return NeverSent(f"{host} {reason}", remedy=ask_again(connection.backend))
 
 
-def _of_tls(error: ssl.SSLError, connection: Connection) -> TlsFailed:
+def tls_failure(error: ssl.SSLError, connection: Connection) -> TlsFailed:
+    """A failed handshake in words, with what to do about it."""
     host, place = connection.host, f"backends.{connection.backend}"
     if not isinstance(error, ssl.SSLCertVerificationError):
         text = f"{host} does not speak TLS as we do: {excerpt(error.reason or str(error))}"

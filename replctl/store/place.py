@@ -69,7 +69,7 @@ def prepare(directory: Path) -> Place:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
     except OSError as error:
         raise refusal(directory, error) from error
-    _refuse_network(directory)
+    refuse_network(directory)
     refuse_unwritable(directory, os.W_OK | os.X_OK)
     shared = bool(info.st_mode & stat.S_ISGID and info.st_mode & stat.S_IWGRP)
     foreign = os.geteuid() == 0 and info.st_uid != 0
@@ -242,7 +242,8 @@ def _make(directory: Path) -> None:
         path.mkdir(PRIVATE_DIRECTORY, exist_ok=True)
 
 
-def _refuse_network(directory: Path) -> None:
+def refuse_network(directory: Path) -> None:
+    """Raises StoreRefused for a directory on a network file system, where locks do not hold."""
     try:
         mounts = MOUNTS.read_text(errors="surrogateescape")
     except OSError:

@@ -38,6 +38,9 @@ DOCUMENTS: Mapping[str, type] = {
     "validation": shapes.ValidationDocument,
     "path": shapes.PathDocument,
     "assumptions": shapes.AssumptionsDocument,
+    "backends": shapes.BackendsDocument,
+    "discovery": shapes.DiscoveryDocument,
+    "diagnosis": shapes.DiagnosisDocument,
 }
 SCALARS: Mapping[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 

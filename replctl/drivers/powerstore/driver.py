@@ -32,7 +32,8 @@ from replctl.core.model import End, Observation, Scalar, TroubleKind
 from replctl.core.plans import Followed, Receipt
 from replctl.core.retry import RetryPolicy
 from replctl.core.secrets import Secret
-from replctl.drivers.discovery import Capabilities, DiscoveryCache, Inventory
+from replctl.drivers.discovery import Capabilities, ClockOffset, Contact, DiscoveryCache, Inventory
+from replctl.drivers.handshake import contact
 from replctl.drivers.http import BackendClient, Connection, Tls
 from replctl.drivers.powerstore import actions, inventory, sessions
 from replctl.drivers.powerstore.lookup import (
@@ -186,6 +187,14 @@ class PowerStoreDriver:
     @property
     def kind(self) -> str:
         return KIND
+
+    @property
+    def url(self) -> str:
+        return self._client.connection.origin
+
+    @property
+    def host(self) -> str:
+        return self._client.connection.host
 
     @property
     def recipe(self) -> PowerStoreRecipe:
@@ -356,6 +365,18 @@ class PowerStoreDriver:
         """Kind, release and what the array says that it can do with its remote systems; nothing is assumed."""
         self._read_release(look)
         return inventory.capabilities(self._reader, KIND, self._version, look)
+
+    def contact(self, seconds: float) -> Contact:
+        """Name, connection and certificate, without signing in; never raises for the array's trouble."""
+        return contact(self._client.connection, seconds)
+
+    def count_sessions(self, look: Look) -> int:
+        return inventory.count_sessions(self._reader, look)
+
+    def clock_offset(self, look: Look) -> ClockOffset | None:
+        """The array's clock against ours, at most a minute old; None when it cannot be read."""
+        reading = self._read_clock(look)
+        return None if reading is None else ClockOffset(reading.offset, reading.margin)
 
     def discover(self, look: Look) -> Inventory:
         """What is there, remembered for the discovery's time to live (R76)."""

@@ -41,6 +41,11 @@ def capabilities(reader: Reader, kind: str, version: str | None, look: Look) -> 
     return Capabilities(kind=kind, version=version, words=frozenset(words))
 
 
+def count_sessions(reader: Reader, look: Look) -> int:
+    """How many replication sessions there are; raises what reading raises."""
+    return len(reader.rows(SESSIONS, {"select": "id"}, look))
+
+
 def take(reader: Reader, kind: str, version: str | None, release: Release | None, look: Look) -> Inventory:
     """Everything listed; a kind that cannot be read is missing with its reason and hides no other."""
     listed = {
@@ -73,4 +78,10 @@ def take(reader: Reader, kind: str, version: str | None, release: Release | None
 
 def _thing(kind: str, row: Row) -> Thing:
     facts = {name: row.values[name] for name in _FACTS if isinstance(row.values.get(name), str | int | float)}
-    return Thing(kind=kind, id=row.id, name=row.text("name") or row.id, facts=MappingProxyType(facts))
+    return Thing(
+        kind=kind,
+        id=row.id,
+        name=row.text("name") or row.id,
+        replicates=row.text("local_resource_id") if kind == SESSION else None,
+        facts=MappingProxyType(facts),
+    )
