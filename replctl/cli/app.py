@@ -61,7 +61,16 @@ def _new(help: str, **more: Any) -> typer.Typer:
 # Which commands there are, in the order and under the headings of `-h`.
 COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
     "Looking": (looking.status, looking.plan, looking.history, looking.explain, inspecting.discover),
-    "Acting": (verbs.promote, verbs.demote, verbs.failover, verbs.reprotect),
+    "Acting": (
+        verbs.promote,
+        verbs.demote,
+        verbs.failover,
+        verbs.reprotect,
+        verbs.pause,
+        verbs.resume,
+        verbs.sync,
+        verbs.resync,
+    ),
     "Housekeeping": (
         holding.hold,
         holding.release,

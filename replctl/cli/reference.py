@@ -94,6 +94,7 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
         "ended-elsewhere": "the ends settled in states that are neither where they began nor where they should be",
         "foreign-operation": "the backend is busy with a change that replctl did not begin",
         "not-waited-for": "the change was accepted, and `--no-wait` was given",
+        "reached-one-end": "what belongs on both ends reached one of them; the same command again reaches the other",
         "operation-gone": "the operation was abandoned, or its store taken away, while it ran; nothing more was sent",
         "operation-open": "the operation is not finished",
         "unverified": "it looks as asked for, but a former change was never verified",

@@ -46,12 +46,12 @@ def _arguments(intent: Intent) -> list[str]:
 def _kept(intent: Intent, asked: list[str]) -> Acknowledgements:
     """Of the flags given already those that the verb takes, less those that turned out not to be enough."""
     given = intent.acknowledged
-    if intent.verb is Verb.DEMOTE:
-        return Acknowledgements(override_hold=given.override_hold)
     if intent.verb is Verb.REPROTECT:
         return Acknowledgements(
             override_hold=given.override_hold, discard_local_changes=given.discard_local_changes
         )
+    if intent.verb not in (Verb.PROMOTE, Verb.FAILOVER):
+        return Acknowledgements(override_hold=given.override_hold)
     fence = any(flag.startswith("--peer-is-fenced") for flag in asked)
     bound = any(flag.startswith("--accept-data-loss") for flag in asked)
     return replace(

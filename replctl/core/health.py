@@ -31,6 +31,10 @@ def judge(pair: Pair) -> tuple[Health, str]:
 
 def _between(pair: Pair) -> tuple[Health, str]:
     """A source and another end: well only when both are, and the other is a replica."""
+    paused = [end for end in (pair.local, pair.peer) if end.flow is Flow.PAUSED]
+    if len(paused) == 1:
+        other = pair.peer if paused[0] is pair.local else pair.local
+        return Health.DEGRADED, f"paused on {paused[0].backend} only: {other.backend} reads {other.word}"
     worse = next((end for end in (pair.local, pair.peer) if not end.healthy), None)
     if worse is None and {pair.local.state, pair.peer.state} != {State.SOURCE, State.REPLICA}:
         worse = next(end for end in (pair.local, pair.peer) if end.state is not State.SOURCE)

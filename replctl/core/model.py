@@ -93,6 +93,10 @@ class Verb(StrEnum):
     DEMOTE = "demote"
     FAILOVER = "failover"
     REPROTECT = "reprotect"
+    PAUSE = "pause"
+    RESUME = "resume"
+    SYNC = "sync"
+    RESYNC = "resync"
 
 
 @dataclass(frozen=True, slots=True)

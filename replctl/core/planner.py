@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from replctl.core import copying
 from replctl.core.advice import again, command, is_fenced
 from replctl.core.evidence import fact, peer_evidence, state_fact, strangers
 from replctl.core.guards import GUARDS
@@ -79,7 +80,7 @@ class _Case:
         self.recipe = recipe
         self.acknowledged = intent.acknowledged
         self.aim = _aim(intent)
-        self.side = self.aim or Side.LOCAL
+        self.side = self._source() if intent.verb in copying.COURSES else self.aim or Side.LOCAL
         self.loss: DataLoss | None = None
 
     @property
@@ -95,10 +96,16 @@ class _Case:
         """Whether an unplanned promotion is asked for, so that the other end need not be readable."""
         return self.acknowledged.unplanned and self.intent.verb in (Verb.PROMOTE, Verb.FAILOVER)
 
+    def _source(self) -> Side:
+        """The side that is the source, for verbs that leave it so."""
+        return next((side for side in Side if self.pair.end(side).state is State.SOURCE), Side.LOCAL)
+
     def decide(self) -> Decision:
         bars = list(self._bars())
         if bars:
             return self._refuse([*bars, *self._held()])
+        if self.intent.verb in copying.COURSES:
+            return self._keep_copying()
         if self.intent.verb is Verb.REPROTECT:
             return self._reprotect()
         return self._take_over() if self.alone else self._switch()
@@ -136,7 +143,8 @@ class _Case:
     def _needs_old(self) -> bool:
         """Without the old source nothing is possible but to take its place, and that only for a replica."""
         return not self.alone and (
-            self.intent.verb in (Verb.REPROTECT, Verb.DEMOTE) or self.new.state is State.SOURCE
+            self.intent.verb in (Verb.REPROTECT, Verb.DEMOTE, *copying.COURSES)
+            or self.new.state is State.SOURCE
         )
 
     def _unsupported(self) -> Iterator[Evidence]:
@@ -410,12 +418,34 @@ class _Case:
             return []
         return [GUARDS["discards-local-data"].says_no(*facts)]
 
+    # -- roles as they are: pause, resume, sync, resync ------------------------------------------------------
+
+    def _keep_copying(self) -> Decision:
+        verb, foreign = self.intent.verb, self._foreign()
+        applied = verb in (Verb.PAUSE, Verb.RESUME)  # during a test nothing that arrives is applied (CP §8)
+        verdict = copying.judge(verb, self.new, self.old)
+        if verdict.unchanged:
+            return self._unchanged(self._flowing())
+        shared = [*self._held(), *(() if applied else self._drill()), *foreign]
+        guards = [*shared, *(() if foreign else verdict.guards)]
+        if guards:
+            following = command(self.intent, verdict.next_verb) if verdict.next_verb else None
+            return self._refuse(guards, None if shared else following)
+        plan = self._plan(copying.COURSES[verb])
+        return replace(plan, goal=self._flowing(), notes=verdict.notes) if isinstance(plan, Plan) else plan
+
+    def _flowing(self) -> Goal:
+        """Both ends in their roles, and the copying between them as the verb leaves it."""
+        source, replica = copying.ends_after(self.intent.verb)
+        return Goal(source, replica) if self.side is Side.LOCAL else Goal(replica, source)
+
     # -- answers ---------------------------------------------------------------------------------------------
 
     def _steps(self, course: Course) -> tuple[Step, ...]:
         arguments: dict[str, Scalar] = {
             "use_test_copy": self.acknowledged.use_test_copy,
             "snapshot": self.intent.snapshot,
+            "since": self.context.now,
         }
         return self.recipe.steps(course, self.side, self.pair, arguments)
 

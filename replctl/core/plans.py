@@ -21,24 +21,35 @@ class Course(StrEnum):
     TAKEOVER = "takeover"  # unplanned: one end becomes the source alone
     REPROTECT = "reprotect"  # the survivor replicates to the old source again
     ABANDON = "abandon"  # the old source takes back, the new source's writes are dropped
+    PAUSE = "pause"  # copying stops on both ends, until a person resumes it
+    RESUME = "resume"  # copying goes on after a pause
+    SYNC = "sync"  # one copy now
+    RESYNC = "resync"  # copying that stopped, for whatever reason, goes on
 
 
 @dataclass(frozen=True, slots=True)
 class EndGoal:
     """What one end must be observed to be: any of the states, and of the flows and vendor words if some are named.
 
-    Words are for recipes alone: only a driver knows what its vendor's mean.
+    Words are for recipes alone: only a driver knows what its vendor's mean. With `since` the end must hold what
+    was at the source at that time or later; a point that is not known is not that new.
     """
 
     states: frozenset[State]
     flows: frozenset[Flow] = frozenset()
     words: frozenset[str] = frozenset()
+    since: float | None = None
 
     def met_by(self, seen: Observation) -> bool:
-        return self.nearly_met_by(seen) and (not self.words or seen.word in self.words)
+        spoken = not self.words or seen.word in self.words
+        return self.nearly_met_by(seen) and spoken and self._is_recent(seen)
+
+    def _is_recent(self, seen: Observation) -> bool:
+        at = seen.point.at if seen.point is not None else None
+        return self.since is None or (at is not None and at >= self.since)
 
     def nearly_met_by(self, seen: Observation) -> bool:
-        """Met but for the vendor's word: on its way there, and nothing stands against it."""
+        """Met but for the vendor's word and the point: on its way there, and nothing stands against it."""
         if seen.trouble is not None or seen.state is None:
             return False
         return seen.state in self.states and (not self.flows or seen.flow in self.flows)
@@ -77,7 +88,7 @@ class Step:
     `begins` is what must hold right before it is sent ("the plan must still fit"); `goal` what must be seen
     after it. `moves` are the state changes that it causes. `deadline_seconds` bounds the wait, which goes on while
     the array's progress moves when the step is `patient`. An `unplanned` step is sent only by the process whose
-    user acknowledged it.
+    user acknowledged it. A `repeatable` step that reached one end only reaches the other when it is asked for again.
     """
 
     name: str
@@ -90,6 +101,7 @@ class Step:
     deadline_seconds: float
     patient: bool = False
     unplanned: bool = False
+    repeatable: bool = False
     sentence: str = ""
 
 

@@ -14,10 +14,15 @@ from replctl.core.model import Flow, Observation, Pair, Scalar, Side, State
 from replctl.core.plans import Course, EndGoal, Goal, Step
 
 UNPLANNED_SECONDS = 5 * 60.0
-PATIENT_SECONDS = 30 * 60.0  # planned failover and reprotect copy data; they go on while progress moves
+PATIENT_SECONDS = 30 * 60.0  # what copies data: it goes on while progress moves
+PAUSE_SECONDS = 2 * 60.0  # pause and resume
+CLOCK_SECONDS = 1.0  # what a point may be told too early by, because clocks are read over a network
+NEWER_SECONDS = 0.25  # readings of one point differ by less
 
 _ANYTHING = Goal()
 _IN_ORDER = "OK"
+_PAUSED_BY_A_PERSON = "Paused"
+_STOPPED = "System_Paused"  # by the array, after an error; a sync sets it going
 _TAKING_OVER = "Failing_Over_For_DR"  # the role may flip while this goes on
 
 
@@ -29,6 +34,9 @@ _RUNNING = frozenset({Flow.RUNNING})
 _SEVERED = frozenset({Flow.SEVERED})
 _SWAPPED = _SEVERED | _RUNNING  # after a failover; running when the array, or someone, reprotected already
 _NOT_SEVERED = frozenset(Flow) - _SEVERED
+_PAUSED = frozenset({Flow.PAUSED})
+_SUSPENDED = frozenset({Flow.SUSPENDED})
+_MOVING = _RUNNING | _SUSPENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,12 @@ class _Scene:
 
 
 class PowerStoreRecipe:
-    """Fits `core.plans.Recipe`. `arguments` of a takeover: `use_test_copy` (bool), `snapshot` (an id, or None)."""
+    """Fits `core.plans.Recipe`.
+
+    `arguments` of a takeover: `use_test_copy` (bool), `snapshot` (an id, or None); of a sync: `since`, when it was
+    asked for; of a sync and a pause: `sent`, whether it may have been sent before. For courses that leave the
+    roles alone `new_source` is the source as it is.
+    """
 
     def steps(
         self, course: Course, new_source: Side, pair: Pair, arguments: Mapping[str, Scalar]
@@ -75,6 +88,14 @@ class PowerStoreRecipe:
                 return _reprotect(scene)
             case Course.ABANDON:
                 return _abandon(scene)
+            case Course.PAUSE:
+                return _pause(scene, sent=bool(arguments.get("sent")))
+            case Course.RESUME:
+                return _resume(scene)
+            case Course.SYNC:
+                return _sync(scene, arguments)
+            case Course.RESYNC:
+                return _resync(scene)
 
 
 def _switch(scene: _Scene) -> tuple[Step, ...]:
@@ -207,6 +228,120 @@ def _send_reprotect(scene: _Scene, *, stepped_down: bool = False) -> Step:
         deadline_seconds=PATIENT_SECONDS,
         patient=True,
         sentence=f"{scene.new.backend} replicates to {scene.old.backend} again",
+    )
+
+
+# -- the roles stay as they are: `new` is the source, `old` its replica ---------------------------------------
+
+
+def _both(scene: _Scene, flows: frozenset[Flow], *words: str, since: float | None = None) -> Goal:
+    """Both ends in their roles with these flows and words; a copy that is not complete is a replica's too."""
+    copy = EndGoal(frozenset({State.REPLICA, State.SYNCING}), flows, frozenset(words), since)
+    return scene.goal(new=_end(State.SOURCE, flows=flows, words=words), old=copy)
+
+
+def _pause(scene: _Scene, *, sent: bool) -> tuple[Step, ...]:
+    """Told to the source. Where a pause reached one end only, that end is told again, which reaches both (CP §7.1).
+
+    One that was `sent` and is seen on one end has just done that: it is told as such, not sent again.
+    """
+    goal = _both(scene, _PAUSED, _PAUSED_BY_A_PERSON)
+    if goal.met_by(scene.pair):
+        return ()
+    paused = [side for side in Side if scene.pair.end(side).word == _PAUSED_BY_A_PERSON]
+    again = len(paused) == 1 and not sent
+    side = paused[0] if again else scene.side
+    begins = _both(scene, _MOVING)
+    sentence = f"{scene.new.backend} and {scene.old.backend} stop copying"
+    if again:
+        here, there = scene.pair.end(side), scene.pair.end(side.other)
+        ends = {side: _end(State.SOURCE, State.REPLICA, State.SYNCING, flows=_PAUSED)}
+        ends[side.other] = _end(State.SOURCE, State.REPLICA, State.SYNCING, flows=_MOVING)
+        begins = Goal(ends[Side.LOCAL], ends[Side.PEER])
+        sentence = f"the pause of {here.backend} reaches {there.backend} too"
+    return (_told_to_copy(scene, "pause", "pause", begins, goal, sentence, side=side, repeatable=True),)
+
+
+def _resume(scene: _Scene) -> tuple[Step, ...]:
+    goal = _both(scene, _RUNNING, _IN_ORDER)
+    if goal.met_by(scene.pair):
+        return ()
+    begins = _both(scene, _PAUSED, _PAUSED_BY_A_PERSON)
+    sentence = f"{scene.new.backend} copies to {scene.old.backend} again"
+    return (_told_to_copy(scene, "resume", "resume", begins, goal, sentence),)
+
+
+def _sync(scene: _Scene, arguments: Mapping[str, Scalar]) -> tuple[Step, ...]:
+    """One cycle that begins after it was asked for: one that is running already is waited for first.
+
+    Ends that were in order and that the array has stopped since are not as before: the copy has failed.
+    """
+    sent = bool(arguments.get("sent"))
+    goal = _both(scene, _RUNNING, _IN_ORDER, since=_newer(scene, arguments))
+    if sent and goal.met_by(scene.pair):
+        return ()
+    idle = _both(scene, _MOVING, _IN_ORDER, _STOPPED)
+    in_order = _both(scene, _RUNNING, _IN_ORDER)
+    begins = in_order if sent or in_order.met_by(scene.pair) else idle
+    sentence = f"{scene.new.backend} copies to {scene.old.backend} what was written until now"
+    copy = _told_to_copy(scene, "sync", "sync", begins, goal, sentence, seconds=PATIENT_SECONDS)
+    if idle.met_by(scene.pair):
+        return (copy,)
+    return (_wait(scene, "cycle", idle, "waiting for the copy that is under way"), copy)
+
+
+def _newer(scene: _Scene, arguments: Mapping[str, Scalar]) -> float:
+    """How new the replica's point must be: of this command, and not the one that was seen before it was sent."""
+    asked = float(arguments.get("since") or 0.0) - CLOCK_SECONDS
+    seen = scene.old.point.at if scene.old.point is not None else None
+    if arguments.get("sent") or seen is None:
+        return asked
+    return max(asked, seen + NEWER_SECONDS)
+
+
+def _resync(scene: _Scene) -> tuple[Step, ...]:
+    """`resume` after a pause, `sync` after an error; one name for both, so that its tail is found again."""
+    goal = _both(scene, _RUNNING, _IN_ORDER)
+    if goal.met_by(scene.pair):
+        return ()
+    flows = {scene.new.flow, scene.old.flow}
+    sentence = f"{scene.new.backend} copies to {scene.old.backend} again"
+    if flows == _PAUSED:
+        action, begins = "resume", _both(scene, _PAUSED, _PAUSED_BY_A_PERSON)
+    elif flows <= _MOVING and Flow.SUSPENDED in flows:
+        action, begins = "sync", _both(scene, _MOVING, _IN_ORDER, _STOPPED)
+    else:
+        return (_wait(scene, "resync", goal, sentence),)
+    moves = ((scene.side.other, State.REPLICA, State.SYNCING),)
+    return (
+        _told_to_copy(scene, "resync", action, begins, goal, sentence, seconds=PATIENT_SECONDS, moves=moves),
+    )
+
+
+def _told_to_copy(
+    scene: _Scene,
+    name: str,
+    action: str,
+    begins: Goal,
+    goal: Goal,
+    sentence: str,
+    *,
+    seconds: float = PAUSE_SECONDS,
+    side: Side | None = None,
+    moves: tuple[tuple[Side, State, State], ...] = (),
+    repeatable: bool = False,
+) -> Step:
+    return Step(
+        name=name,
+        side=scene.side if side is None else side,
+        action=action,
+        begins=begins,
+        goal=goal,
+        moves=moves,
+        deadline_seconds=seconds,
+        patient=seconds == PATIENT_SECONDS,
+        repeatable=repeatable,
+        sentence=sentence,
     )
 
 

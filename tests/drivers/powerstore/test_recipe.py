@@ -1,8 +1,10 @@
 """The recipe: which array is told what, in which order, from whatever is seen (CP §8, §10)."""
 
+from dataclasses import replace
+
 import pytest
 
-from replctl.core.model import Flow, Observation, Pair, Scalar, Side, State
+from replctl.core.model import Flow, Observation, Pair, Point, Scalar, Side, State
 from replctl.core.plans import Course, Step
 from replctl.core.states import is_valid
 from replctl.drivers.powerstore.recipe import PowerStoreRecipe
@@ -195,6 +197,71 @@ def test_abandon_gives_the_tail(west: str, east: str, steps: list[str]) -> None:
     assert told(plan(Course.ABANDON, Side.LOCAL, west, east)[0]) == steps
 
 
+@pytest.mark.parametrize(
+    ("course", "west", "east", "steps"),
+    [
+        (Course.PAUSE, "S OK", "D OK", ["pause@local"]),
+        (Course.PAUSE, "S System_Paused", "D Synchronizing", ["pause@local"]),
+        (Course.PAUSE, "S Paused", "D System_Paused", ["pause@local"]),
+        (Course.PAUSE, "S System_Paused", "D Paused", ["pause@peer"]),
+        (Course.PAUSE, "S Paused", "D Paused", []),
+        (Course.PAUSE, "S Paused_For_NDU", "D Paused_For_NDU", ["pause@local"]),
+        (Course.RESUME, "S Paused", "D Paused", ["resume@local"]),
+        (Course.RESUME, "S Synchronizing", "D OK", ["resume@local"]),
+        (Course.RESUME, "S OK", "D OK", []),
+        (Course.SYNC, "S OK", "D OK", ["sync@local"]),
+        (Course.SYNC, "S System_Paused", "D System_Paused", ["sync@local"]),
+        (Course.SYNC, "S Synchronizing", "D OK", ["wait cycle", "sync@local"]),
+        (Course.RESYNC, "S Paused", "D Paused", ["resync@local"]),
+        (Course.RESYNC, "S System_Paused", "D System_Paused", ["resync@local"]),
+        (Course.RESYNC, "S Resuming", "D Resuming", ["wait resync"]),
+        (Course.RESYNC, "S OK", "D OK", []),
+    ],
+)
+def test_courses_that_leave_the_roles_alone(course: Course, west: str, east: str, steps: list[str]) -> None:
+    assert told(plan(course, Side.LOCAL, west, east)[0]) == steps
+
+
+def test_a_pause_that_was_sent_and_is_seen_on_one_end_is_not_as_before() -> None:
+    half = pair("S Paused", "D System_Paused")
+    (again,), _ = plan(Course.PAUSE, Side.LOCAL, "S Paused", "D System_Paused")
+    assert again.begins.met_by(half)
+    (sent,), _ = plan(Course.PAUSE, Side.LOCAL, "S Paused", "D System_Paused", sent=True)
+    assert not sent.begins.met_by(half)
+    assert not sent.goal.met_by(half)
+    assert (sent.deadline_seconds, sent.patient, sent.repeatable) == (120.0, False, True)
+
+
+def with_point(both: Pair, at: float | None) -> Pair:
+    return Pair(both.local, replace(both.peer, point=Point(at=at, source="a test", read_at=0.0)))
+
+
+@pytest.mark.parametrize(
+    ("seen", "after", "met"),
+    [
+        (900.0, 1000.0, True),  # asked for at 1000
+        (900.0, 999.5, True),  # within what reading the clocks may err by
+        (900.0, 990.0, False),  # a copy from before
+        (999.9, 999.9, False),  # the one that was seen before anything was sent
+        (None, 1001.0, True),
+        (900.0, None, False),
+    ],
+)
+def test_a_sync_is_done_with_a_newer_point(seen: float | None, after: float | None, met: bool) -> None:
+    before = with_point(pair("S OK", "D OK"), seen)
+    (step,) = RECIPE.steps(Course.SYNC, Side.LOCAL, before, {"since": 1000.0})
+    assert step.begins.met_by(before)
+    assert step.goal.met_by(with_point(pair("S OK", "D OK"), after)) is met
+    assert not step.goal.met_by(with_point(pair("S Synchronizing", "D OK"), 2000.0))
+
+
+def test_a_sync_that_was_sent_is_done_once_the_point_is_newer() -> None:
+    arguments: dict[str, Scalar] = {"since": 1000.0, "sent": True}
+    assert RECIPE.steps(Course.SYNC, Side.LOCAL, with_point(pair("S OK", "D OK"), 1001.0), arguments) == ()
+    (step,) = RECIPE.steps(Course.SYNC, Side.LOCAL, with_point(pair("S OK", "D OK"), 900.0), arguments)
+    assert not step.begins.met_by(pair("S System_Paused", "D System_Paused"))  # the copy has failed
+
+
 SIDES = [
     f"{role} {state}"
     for role in "SD"
@@ -233,7 +300,8 @@ def test_any_pair_has_an_answer_that_the_state_machine_allows(course: Course) ->
             if course is not Course.TAKEOVER and not steps:
                 assert both.local.state is State.SOURCE
                 assert both.peer.state is State.REPLICA
-                assert both.local.flow is both.peer.flow is Flow.RUNNING
+                paused = course is Course.PAUSE
+                assert both.local.flow is both.peer.flow is (Flow.PAUSED if paused else Flow.RUNNING)
 
 
 def _waits(step: Step) -> bool:
