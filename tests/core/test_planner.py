@@ -30,7 +30,7 @@ from replctl.core.model import (
 )
 from replctl.core.pairing import settle
 from replctl.core.planner import FRESH_SECONDS, decide
-from replctl.core.plans import Context, Course, Decision, Plan, Refusal
+from replctl.core.plans import Context, Course, Decision, Plan, Refusal, Step
 from replctl.core.states import is_valid
 from replctl.drivers.powerstore import words
 
@@ -287,6 +287,24 @@ def test_failover_to_either_end_is_one_verb_seen_from_two_sides(world: World, in
     if isinstance(mirrored, Plan) and isinstance(failed_over, Plan):
         assert mirrored.course is failed_over.course
         assert [step.sentence for step in mirrored.steps] == [step.sentence for step in failed_over.steps]
+
+
+class Speechless:
+    """A recipe that knows no steps to anything."""
+
+    def steps(self, *_: object) -> tuple[Step, ...]:
+        return ()
+
+
+@pytest.mark.parametrize("intent", INTENTS, ids=COMMANDS)
+def test_without_steps_nothing_is_called_done(intent: Intent) -> None:
+    said = [
+        f"{role} {state}" for role in (words.SOURCE, words.DESTINATION) for state in ("OK", "Failed_Over")
+    ]
+    for west, east in product(said, repeat=2):
+        pair = Pair(observation(f"west (local): {west}"), observation(f"east: {east}"))
+        decision = decide(intent, pair, CONTEXTS[0], Speechless())
+        assert isinstance(decision, Refusal) or decision.goal.met_by(settle(pair))
 
 
 @given(minutes=st.integers(0, 600), accepted=st.integers(0, 600), older=st.integers(1, 600))
