@@ -12,7 +12,7 @@ from itertools import combinations
 
 from replctl.bootstrap import Backend, Services
 from replctl.core.durations import format_duration
-from replctl.core.errors import ReplctlError
+from replctl.core.errors import Interrupted, ReplctlError
 from replctl.core.model import End, Link, TroubleKind
 from replctl.diagnosis.checks import Check, Level, any_fails, fails, of_error, warns, well
 from replctl.diagnosis.visiting import Patience, visit
@@ -105,6 +105,8 @@ class _Examination:
     def _credentials(self) -> Check:
         try:
             able = self.driver.capabilities(self.patience.look(self.services))
+        except Interrupted:
+            raise
         except ReplctlError as error:
             if error.trouble is TroubleKind.BREAKER:
                 cure = f"replctl doctor --probe, or replctl breaker reset {self._name}"
@@ -117,6 +119,8 @@ class _Examination:
     def _privileges(self) -> Check:
         try:
             found = self.driver.discover(self.patience.look(self.services))
+        except Interrupted:
+            raise
         except ReplctlError as error:
             return of_error(PRIVILEGES, self._name, error, f"replctl discover {self._name}")
         if not found.missing:

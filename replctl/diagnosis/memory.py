@@ -25,11 +25,13 @@ def check_memory(services: Services) -> list[Check]:
     """The place first; what is in it only when it can be read."""
     directory = services.settings.state_dir
     checks = [_writable(directory)]
+    if directory.exists() and not directory.is_dir():
+        return checks
     if directory.is_dir():
         checks.append(_space(directory))
     for part in (_history, _operations, _breakers, _holds):
         checks += _read(part, services)
-    return checks
+    return list(dict.fromkeys(checks))  # a store that cannot be read is told once
 
 
 def _read(part: Callable[[Services], Iterator[Check]], services: Services) -> list[Check]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from replctl.bootstrap import Backend, Services
-from replctl.core.breaker import Position
-from replctl.core.errors import ReplctlError, trouble_of
+from replctl.core.breaker import BreakerState, Position
+from replctl.core.errors import Interrupted, ReplctlError, trouble_of
 from replctl.core.model import Replication, Trouble
 from replctl.core.outcomes import ExitCode
 from replctl.diagnosis.visiting import Patience, visit
@@ -38,7 +38,7 @@ class Standing:
 
 def standings(services: Services, patience: Patience) -> list[Standing]:
     """Every configured backend, by name."""
-    breakers = services.store.breakers()
+    breakers = _breakers(services)
 
     def bare(name: str) -> Standing:
         settings = services.settings.backends[name]
@@ -56,6 +56,14 @@ def standings(services: Services, patience: Patience) -> list[Standing]:
     return list(found.values())
 
 
+def _breakers(services: Services) -> Mapping[tuple[str, str], BreakerState]:
+    """As the store has them; of a store that cannot be read nothing is known, and the drivers say so."""
+    try:
+        return services.store.breakers()
+    except ReplctlError:
+        return {}
+
+
 def _standing(driver: Backend, bare: Standing, services: Services, patience: Patience) -> Standing:
     look = patience.look(services)
     able = driver.capabilities(look)
@@ -71,6 +79,8 @@ def _standing(driver: Backend, bare: Standing, services: Services, patience: Pat
         )
     try:
         return replace(known, sessions=driver.count_sessions(look))
+    except Interrupted:
+        raise
     except ReplctlError as error:
         return replace(known, trouble=trouble_of(error))
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from replctl.bootstrap import Backend, Services
 from replctl.clock import Cancel
-from replctl.core.errors import ReplctlError, TimedOut
+from replctl.core.errors import Interrupted, ReplctlError, TimedOut
 from replctl.engine.backends import OVERRUN_SECONDS, at_once
 from replctl.resilience import Look
 
@@ -47,6 +47,8 @@ def visit(
         try:
             with closing(services.open_driver(name)) as driver:
                 return ask(driver)
+        except Interrupted:
+            raise
         except ReplctlError as error:
             return instead(name, error)
 

@@ -94,7 +94,9 @@ def _wrapped(connection: Connection, context: ssl.SSLContext, stream: socket.soc
     except ssl.SSLError as error:
         raise tls_failure(error, connection) from error
     except OSError as error:
-        text = f"{connection.host} ended the handshake: {_said(error)}"
+        late = isinstance(error, TimeoutError)
+        why = "did not finish the handshake in time" if late else f"ended the handshake: {_said(error)}"
+        text = f"{connection.host} {why}"
         raise NeverSent(text, remedy=_check(connection)) from error
 
 

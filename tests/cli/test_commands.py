@@ -47,6 +47,9 @@ LOOKS = {
     "path": ("config", "path"),
     "action": ("plan",),
     "assumptions": ("simulate", "--assumptions"),
+    "backends": ("backends",),
+    "discovery": ("discover",),
+    "diagnosis": ("doctor",),
 }
 
 

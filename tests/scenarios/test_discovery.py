@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cli.test_documents import fits
 from scenarios.test_breakers import open_it
 from worlds import LEDGER, World
+
+from replctl.bootstrap import Services, assemble
+from replctl.clock import Cancel
+from replctl.core.errors import Interrupted
+from replctl.core.model import Who
+from replctl.diagnosis import survey
+from replctl.diagnosis.doctor import examine
+from replctl.diagnosis.visiting import Patience
 
 
 def backends(world: World, code: int = 0) -> dict[str, Any]:
@@ -136,3 +146,36 @@ def test_nothing_is_changed(world: World) -> None:
     for argv in (("backends",), ("discover",), ("doctor",)):
         world.run(*argv)
     assert world.changes() == []
+
+
+def test_a_site_that_swallows_everything_costs_one_timeout(world: World) -> None:
+    world.control.kill("east", mode="silent")
+    for command, shape in (("backends", "backends"), ("discover", "discovery"), ("doctor", "diagnosis")):
+        ran = world.run(command, "--observe-timeout", "2s", "-o", "json")
+        fits(shape, ran.json)
+        assert ran.code == (1 if command == "doctor" else 3)
+    (check,) = [each for each in ran.json["checks"] if each["level"] == "fail"]
+    assert (check["name"], check["subject"]) == ("tls", "east")
+    assert "in time" in check["sentence"]
+
+
+def test_an_interrupt_ends_each_of_them(world: World) -> None:
+    cancel = Cancel()
+    cancel.set()
+    patience = Patience(seconds=5.0, cancel=cancel)
+    looks: list[Callable[[Services], object]] = [
+        lambda services: survey.standings(services, patience),
+        lambda services: survey.discover(services, ["west"], patience),
+        lambda services: examine(services, patience),
+    ]
+    with assemble(
+        flags={},
+        environ=world.environ(),
+        clock=world.clock,
+        report=lambda _: None,
+        command="replctl",
+        who=Who(user="ann", host="runner", pid=1),
+    ) as services:
+        for look in looks:
+            with pytest.raises(Interrupted):
+                look(services)
