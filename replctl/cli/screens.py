@@ -16,12 +16,19 @@ from replctl.core.durations import format_duration, format_time
 from replctl.core.errors import Finding
 from replctl.core.guards import GUARDS
 from replctl.core.journal import OperationRecord, StepPhase, StepRecord
-from replctl.core.model import Holder, Pair, State
+from replctl.core.model import Holder, Pair, State, Verb
 from replctl.core.outcomes import OPEN, Outcome
 from replctl.core.plans import DataLoss, Evidence, GuardRefusal, Plan, Refusal, Step
 from replctl.core.results import Failure, OperationResult
 from replctl.core.states import shown
 
+# What holds after a verb that leaves the roles as they are.
+AFTER: Mapping[str, str] = {
+    Verb.PAUSE: "paused on both sides",
+    Verb.RESUME: "copying on both sides",
+    Verb.SYNC: "the replica holds a new copy",
+    Verb.RESYNC: "copying on both sides",
+}
 UNLIMITED = 100_000  # columns, for a pipe
 MARKS: Mapping[Outcome, Span] = {
     Outcome.SUCCEEDED: Span("✓", Role.GOOD),
@@ -65,12 +72,12 @@ def plan(key: str, verb: str, planned: Plan, pair: Pair | None, now: float, widt
     """The steps to come, numbered, with backend and sentence; what is lost, if it is an unplanned promotion."""
     room = width or UNLIMITED
     if planned.unchanged:
-        return [line(mark(Outcome.UNCHANGED), " ", strong(key), f": {verb}: {_already(planned)}")]
+        return [line(mark(Outcome.UNCHANGED), " ", strong(key), f": {verb}: {_already(verb, planned)}")]
     way = " (unplanned)" if planned.unplanned else ""
     lines = [
         line(
             *(mark(Outcome.PLANNED), " ", strong(key), f": {verb}{way}: "),
-            *(state_span(planned.from_state), " → ", state_span(planned.to_state)),
+            *_way(verb, planned),
         )
     ]
     lines.extend(_planned_steps(planned.steps, pair, room))
@@ -82,8 +89,16 @@ def plan(key: str, verb: str, planned: Plan, pair: Pair | None, now: float, widt
     return lines
 
 
-def _already(planned: Plan) -> str:
-    return f"it is {shown(planned.to_state)} already, and proven; nothing to do"
+def _way(verb: str, planned: Plan) -> tuple[Span, ...]:
+    """From state to state; where the roles stay, what will hold."""
+    if verb in AFTER:
+        return (Span(AFTER[verb]),)
+    return (state_span(planned.from_state), Span(" → "), state_span(planned.to_state))
+
+
+def _already(verb: str, planned: Plan) -> str:
+    what = AFTER.get(verb, f"it is {shown(planned.to_state)}")
+    return f"{what} already, and proven; nothing to do"
 
 
 def _planned_steps(steps: Sequence[Step], pair: Pair | None, room: int) -> list[Line]:
@@ -100,7 +115,9 @@ def _goal(planned: Plan, pair: Pair | None) -> list[Line]:
     if pair is None:
         return []
     words = [
-        f"{pair.end(side).backend} {' or '.join(sorted(shown(state) for state in goal.states))}"
+        " ".join(
+            [pair.end(side).backend, " or ".join(sorted(shown(state) for state in goal.states)), *goal.flows]
+        )
         for side in planned.goal.sides
         if (goal := planned.goal.of(side)) is not None
     ]
@@ -224,6 +241,10 @@ def _headline(done: OperationResult) -> str:
     to = f"{shown(done.to_state)}" if done.to_state is not None else "unknown"
     on = f" on {done.backend}" if done.backend else ""
     match done.outcome:
+        case Outcome.SUCCEEDED if done.verb in AFTER:
+            return f"{done.verb}: {AFTER[done.verb]}{_took(done)}"
+        case Outcome.UNCHANGED if done.verb in AFTER:
+            return f"{done.verb}: {AFTER[done.verb]} already, and proven; nothing to do"
         case Outcome.SUCCEEDED:
             before = f" (was {shown(done.from_state)})" if done.from_state is not None else ""
             return f"{done.verb}: {to}{on}{before}{_took(done)}"
