@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import socket
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from replctl.cli.lines import Line
 from replctl.cli.options import Common, Confirming, Looking
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from replctl.core.secrets import Secrets
 
 YES = ("y", "Y", "yes", "YES", "Yes")
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,11 +128,3 @@ def who_asks(environ: Mapping[str, str]) -> Who:
     return Who(
         user=user, host=socket.gethostname(), pid=os.getpid(), sudo_user=environ.get("SUDO_USER") or None
     )
-
-
-def in_parallel(call: Callable[[_In], _Out], items: Sequence[_In], at_once: int) -> list[_Out]:
-    """Call for every item, at most so many at once, answers in the items' order; one item needs no thread."""
-    if len(items) <= 1:
-        return [call(item) for item in items]
-    with ThreadPoolExecutor(min(at_once, len(items)), thread_name_prefix=PROGRAM) as pool:
-        return list(pool.map(call, items))
