@@ -349,6 +349,13 @@ class Intent:
         return self.makes_local_source and self.acknowledged.unplanned
 
     @property
+    def answers_unplanned(self) -> bool:
+        """Whether a person acknowledged, with this command, what a step without the other end's consent does."""
+        if self.verb is Verb.REPROTECT:
+            return self.acknowledged.discard_local_changes
+        return self.acknowledged.unplanned
+
+    @property
     def signature(self) -> str:
         """Equal for intents that may join one another's operation: verb, end, aim, planned or not."""
         aim = self.to or self.survivor or ""

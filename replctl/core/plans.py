@@ -220,8 +220,12 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What became of a job: still running, or ended, perhaps with the backend's own no."""
+    """What became of a job: still running, or ended, perhaps with the backend's own no.
+
+    `ran_seconds` is how long a failed one had gone on, by the backend's own clock; None when it does not say.
+    """
 
     ended: bool
     failure: str | None = None
     vendor_code: str | None = None
+    ran_seconds: float | None = None

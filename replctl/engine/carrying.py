@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from replctl.clock import Clock
-from replctl.core.errors import Interrupted, OutcomeUnknown, Rejected, ReplctlError, StoreRefused
+from replctl.core.errors import Conflict, Interrupted, OutcomeUnknown, Rejected, ReplctlError, StoreRefused
 from replctl.core.events import Noticed, Report, StepBegan, StepEnded, StepWaits
 from replctl.core.journal import OperationRecord, StepPhase, StepRecord
 from replctl.core.model import Observation, Pair, Side
@@ -18,7 +18,9 @@ from replctl.core.outcomes import Outcome, outcome_of
 from replctl.core.planner import decide
 from replctl.core.plans import Plan, Receipt, Refusal, Step
 from replctl.core.results import Failure
+from replctl.engine import endings
 from replctl.engine.backends import Backends
+from replctl.engine.endings import Ending
 from replctl.engine.looking import Watcher
 from replctl.engine.ports import Store
 from replctl.engine.requests import Proposal, Request
@@ -33,15 +35,8 @@ REFUSED_SETTLE_SECONDS = 4.0  # the same after the backend's own no
 PROGRESS_GRACE_SECONDS = 300.0  # a copy whose progress moved within this goes on (design §4)
 CALL_SECONDS = 60.0  # one change, from sending to answer
 MOST_SENDS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a step, or the whole operation, came out when it did not simply succeed."""
-
-    outcome: Outcome
-    failure: Failure | None = None
-    refusal: Refusal | None = None
+REFUSED_WITHIN_SECONDS = 1.0  # a job that failed later than this after its start had begun its work
+UNWRITTEN = (StoreRefused, Conflict)  # the store cannot be written, or another process keeps it busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +73,11 @@ class Carrier:
                 continue
             step = tail.get(kept.name)
             if step is None:
-                self._write(kept, phase=StepPhase.ENDED, outcome=Outcome.SUCCEEDED)
+                self.note(kept, phase=StepPhase.ENDED, outcome=Outcome.SUCCEEDED)
+                self.changed = self.changed or kept.sends > 0
                 continue
+            if kept.phase is StepPhase.ENDED:
+                return endings.as_it_ended(kept)
             ending = _StepRun(self, step, kept).run()
             if ending is not None:
                 return ending
@@ -113,18 +111,19 @@ class Carrier:
         """After something was sent: a store that refuses must not stop the looking."""
         try:
             return self._write(kept, **changes)
-        except StoreRefused as error:
+        except UNWRITTEN as error:
             self.desk.report(Noticed(topic="journal", message=error.message))
             return replace(kept, **changes)  # type: ignore[arg-type]  # names are StepRecord's own
 
-    def failed(self, error: ReplctlError, *, touched: bool = False) -> Ending:
-        """The outcome of an error: its own when nothing was changed, else partial."""
-        failure = Failure(code=error.code, message=str(error), remedy=error.remedy, retry_at=error.retry_at)
-        partly = self.changed or touched
-        return Ending(Outcome.PARTIAL if partly else outcome_of(error.exit_code), failure)
+    def failed(self, error: ReplctlError, *, touched: bool = False, open_ended: bool = False) -> Ending:
+        """The outcome of an error: its own when nothing was changed, else partial.
 
-    def stopped(self, outcome: Outcome, code: str, message: str, remedy: str = "") -> Ending:
-        return Ending(outcome, Failure(code=code, message=message, remedy=remedy))
+        `open_ended`: something was sent of which it is not known what became of it.
+        """
+        if open_ended:
+            return endings.errored(Outcome.UNKNOWN, error)
+        partly = self.changed or touched
+        return endings.errored(Outcome.PARTIAL if partly else outcome_of(error.exit_code), error)
 
 
 class _StepRun:
@@ -165,8 +164,8 @@ class _StepRun:
             ending = self._begin() or self._await()
         except Interrupted:
             ending = self._interrupted()
-        except StoreRefused as error:
-            ending = carrier.failed(error)
+        except ReplctlError as error:
+            ending = carrier.failed(error, open_ended=self._may_be_under_way())
         outcome = ending.outcome if ending else Outcome.SUCCEEDED
         self._close(outcome, ending.failure if ending else None)
         return ending
@@ -208,9 +207,9 @@ class _StepRun:
 
     def _send(self) -> Ending | None:
         carrier = self.carrier
-        expired = self._acknowledgement_expired()
-        if expired is not None:
-            return expired
+        unacknowledged = self._unacknowledged()
+        if unacknowledged is not None:
+            return unacknowledged
         self.kept = carrier.intend(
             self.kept,
             phase=StepPhase.INTENDED,
@@ -221,12 +220,7 @@ class _StepRun:
         if misfit is not None or self.step.goal.met_by(carrier.pair):
             return misfit
         if not self.desk.store.still_stands(carrier.record.operation_id):
-            return carrier.stopped(
-                Outcome.PARTIAL if carrier.changed else Outcome.CONFLICT,
-                "operation-gone",
-                "the operation was abandoned, or its store was taken away; nothing more is sent",
-                "replctl status, then type the command again",
-            )
+            return endings.gone(changed=carrier.changed)
         self.before = carrier.pair
         return self._act()
 
@@ -252,39 +246,31 @@ class _StepRun:
             )
         except Interrupted:
             raise  # nothing was sent: the journal holds the intent only
-        except ReplctlError as error:
-            return carrier.failed(error, touched=self.kept.sends > 1)
+        except ReplctlError as error:  # nothing was sent, this time
+            return carrier.failed(error, open_ended=self.kept.sends > 1)
         else:
             self.kept = carrier.note(self.kept, phase=StepPhase.ACCEPTED, receipt=self.receipt.job)
             if self.receipt.job is None:
                 self.tracker_caused()
             if not carrier.request.wait:
-                return self._not_waiting()
+                return endings.not_waited_for(self.kept, carrier.record.operation_id)
         self.steady_since = None
         return None
 
-    def _not_waiting(self) -> Ending:
-        operation = self.carrier.record.operation_id
-        return self.carrier.stopped(
-            Outcome.IN_PROGRESS,
-            "not-waited-for",
-            f"{self.step.name} was accepted and goes on",
-            f"replctl op resume {operation}",
-        )
+    def _may_be_under_way(self) -> bool:
+        """Whether something was sent, now or before, whose fate is not known."""
+        answered = self.kept.phase in (StepPhase.ACCEPTED, StepPhase.LOST)
+        return self.kept.sends > 1 or (self.kept.sends > 0 and answered)
 
-    def _acknowledgement_expired(self) -> Ending | None:
+    def _unacknowledged(self) -> Ending | None:
         """Acknowledgements belong to one operation and end with its deadline (design §5)."""
         carrier, record = self.carrier, self.carrier.record
-        late = self.desk.clock.now() > record.deadline_at
-        if not (self.step.unplanned and late and carrier.proposal.joins) or carrier.proposal.resumed:
+        if not (self.step.unplanned and carrier.proposal.joins):
             return None
-        flags = " ".join(carrier.intent.acknowledged.flags)
-        return carrier.stopped(
-            Outcome.UNKNOWN,
-            "acknowledgement-expired",
-            "what was acknowledged ended with the operation's deadline, and the step was not seen to happen",
-            f"replctl op resume {record.operation_id} {flags}".rstrip(),
-        )
+        late = self.desk.clock.now() > record.deadline_at and not carrier.proposal.resumed
+        if not late and carrier.intent.answers_unplanned:
+            return None
+        return endings.unacknowledged(record, late=late)
 
     def _fits(self) -> Ending | None:
         """Look again right before sending: does the plan still fit?"""
@@ -317,13 +303,7 @@ class _StepRun:
         return self._world_changed(decision if isinstance(decision, Refusal) else None)
 
     def _world_changed(self, refusal: Refusal | None) -> Ending:
-        why = ", ".join(refusal.names) if refusal else "it would now be done differently"
-        failure = Failure(
-            code="world-changed",
-            message=f"since the plan was made the world changed ({why}); nothing was sent",
-            remedy=refusal.next if refusal else "type the command again",
-        )
-        return Ending(Outcome.PARTIAL if self.carrier.changed else Outcome.CONFLICT, failure, refusal)
+        return endings.world_changed(refusal, changed=self.carrier.changed)
 
     def _await_beginning(self, pair: Pair) -> Ending | None:
         """A later step begins when both ends are where the one before left them; views lag, so wait for it."""
@@ -337,8 +317,9 @@ class _StepRun:
             if odd and now - steady_since >= SETTLE_SECONDS:
                 return self._world_changed(None)
             if now >= deadline:
-                return self.carrier.stopped(
-                    Outcome.PARTIAL,
+                why = Outcome.CONFLICT if self._all_read(pair) else Outcome.UNREACHABLE
+                return endings.stopped(
+                    Outcome.PARTIAL if self.carrier.changed else why,
                     "cannot-go-on",
                     self._reads(pair),
                     "replctl status; then the command again",
@@ -385,13 +366,13 @@ class _StepRun:
     def _record(self, pair: Pair) -> None:
         try:
             self.carrier.tracker.settled(pair, self.step)
-        except StoreRefused as error:
+        except UNWRITTEN as error:
             self.desk.report(Noticed(topic="journal", message=error.message))
 
     def tracker_caused(self) -> None:
         try:
             self.carrier.tracker.caused(self.step, self.backends)
-        except StoreRefused as error:
+        except UNWRITTEN as error:
             self.desk.report(Noticed(topic="journal", message=error.message))
 
     def _judge(self, pair: Pair) -> tuple[Ending | None, bool]:
@@ -410,7 +391,9 @@ class _StepRun:
             return self._stranded(pair), False
         if self.kept.phase in (StepPhase.LOST, StepPhase.INTENDED):
             return self._proven_unsent()
-        return None, False
+        if not self.job_ended:
+            return None, False
+        return endings.in_vain(self.kept, self.carrier.record.operation_id, self._reads(pair)), False
 
     def _somebody_elses(self, pair: Pair) -> Ending | None:
         """A transient: ours to wait for, unless the backend refused our change and it only began after that."""
@@ -421,7 +404,7 @@ class _StepRun:
             return None
         if self.refused is None or self.carrier.changed:
             return None
-        return self.carrier.stopped(
+        return endings.stopped(
             Outcome.CONFLICT,
             "foreign-operation",
             f"{self.end.backend} is busy with a change that we did not begin ({self._reads(pair)})",
@@ -434,7 +417,7 @@ class _StepRun:
             error = OutcomeUnknown(
                 f"sent {self.kept.sends} times and never seen to happen", backend=self.end.backend
             )
-            return self.carrier.stopped(Outcome.UNKNOWN, error.code, str(error)), False
+            return endings.stopped(Outcome.UNKNOWN, error.code, str(error)), False
         ending = self._send()
         return ending, ending is None
 
@@ -451,7 +434,7 @@ class _StepRun:
         reached = [side for side in self.step.goal.sides if self._is_reached(side, pair)]
         if self.step.repeatable and len(reached) == 1:
             return self._half_reached(reached[0], pair)
-        return self.carrier.stopped(
+        return endings.stopped(
             Outcome.PARTIAL,
             "ended-elsewhere",
             f"{self.step.name} did not end as it should: {self._reads(pair)}",
@@ -466,7 +449,7 @@ class _StepRun:
         """Done on one end, and the other can be reached by asking again."""
         here, there = self.backends[side], self.backends[side.other]
         intent = self.carrier.intent
-        return self.carrier.stopped(
+        return endings.stopped(
             Outcome.PARTIAL,
             "reached-one-end",
             f"{self.step.name} reached {here} only, not {there}: {self._reads(pair)}",
@@ -484,6 +467,8 @@ class _StepRun:
             return  # the states tell too, only later
         self.job_ended = followed.ended
         if followed.failure is not None:
+            began = (followed.ran_seconds or 0.0) > REFUSED_WITHIN_SECONDS
+            self.under_way = self.under_way or began
             self.refused = Rejected(
                 followed.failure, vendor_code=followed.vendor_code, backend=self.end.backend
             )
@@ -555,13 +540,8 @@ class _StepRun:
     # -- not reached -----------------------------------------------------------------------------------------
 
     def _interrupted(self) -> Ending:
-        operation = self.carrier.record.operation_id
-        return self.carrier.stopped(
-            Outcome.INTERRUPTED,
-            "interrupted",
-            f"stopped waiting for {self.step.name}; what was begun goes on",
-            f"replctl op wait {operation}",
-        )
+        begun = self.carrier.changed or self._may_be_under_way() or self.step.action is None
+        return endings.interrupted(self.kept, self.carrier.record.operation_id, begun=begun)
 
     def _expired(self, pair: Pair) -> Ending:
         """The deadline has come: say what is known, which is never that it failed."""
@@ -572,9 +552,9 @@ class _StepRun:
         running = self._changing(pair) or self.step.action is None or self._job_runs() or under_way
         if goal_read and running:
             message = f"{self.step.name} is still in progress ({self._reads(pair)})"
-            return self.carrier.stopped(Outcome.IN_PROGRESS, "deadline", message, remedy)
+            return endings.stopped(Outcome.IN_PROGRESS, "deadline", message, remedy)
         message = f"what became of {self.step.name} is not known ({self._reads(pair)})"
-        return self.carrier.stopped(Outcome.UNKNOWN, "outcome-unknown", message, remedy)
+        return endings.stopped(Outcome.UNKNOWN, "outcome-unknown", message, remedy)
 
     def _job_runs(self) -> bool:
         return self.receipt is not None and self.receipt.job is not None and not self.job_ended

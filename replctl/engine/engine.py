@@ -7,6 +7,7 @@ it names and with the same intent (design §5).
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import uuid4
@@ -20,7 +21,6 @@ from replctl.core.model import (
     Acknowledgements,
     Holder,
     Intent,
-    Observation,
     Pair,
     Replication,
     Scalar,
@@ -36,22 +36,19 @@ from replctl.core.plans import Course, Decision, Goal, Plan, Refusal, Step
 from replctl.core.results import Explanation, Failure, OperationResult, StatusReport
 from replctl.correlation import correlation, current, under
 from replctl.engine.backends import Backends
-from replctl.engine.carrying import Carrier, Desk, Ending
+from replctl.engine.carrying import Carrier, Desk
+from replctl.engine.endings import Ending
 from replctl.engine.looking import Judge, Watcher, identity_text, is_superseded
 from replctl.engine.ports import Driver, Store
 from replctl.engine.recollection import Memory, Recollection
 from replctl.engine.requests import Proposal, Request, check_backends_named
+from replctl.engine.telling import Teller
 from replctl.resilience import Look
 
 OBSERVE_SECONDS = 3.0  # one look at everything (design §1, promise 5)
 PROPOSE_SECONDS = 10.0  # a look before a change may ask again
 WATCH_SECONDS = 1.0  # between looks at an operation that another process carries out
 ACKNOWLEDGED_SECONDS = 3600.0  # how long an operation's acknowledgements last when its steps say no more
-_TROUBLES = {
-    TroubleKind.CREDENTIALS: Outcome.UNAUTHORIZED,
-    TroubleKind.ABSENT: Outcome.NOT_FOUND,
-    TroubleKind.AMBIGUOUS: Outcome.NOT_FOUND,
-}
 _EXPLAINED = tuple(verb for verb in Verb if verb is not Verb.FAILOVER)  # which is promote or demote
 _OURS_TO_MEND = frozenset(
     {TroubleKind.CREDENTIALS, TroubleKind.TLS, TroubleKind.NAME, TroubleKind.BREAKER, TroubleKind.ABSENT}
@@ -84,6 +81,7 @@ class Engine:
         self._clock = clock
         self._report = report
         self._caller = caller
+        self._tell = Teller(caller.who)
         self._backends = Backends(open_driver, clock)
         self._memory = Recollection(store, report)
         self._watcher = Watcher(self._backends, store, self._memory, clock, observe_seconds, judge)
@@ -148,7 +146,7 @@ class Engine:
             try:
                 return self._propose_from(intent, pair, memory)
             except ReplctlError as error:
-                return self._errored(intent, error)
+                return self._tell.errored(intent, error)
 
     def _propose(self, intent: Intent, request: Request) -> Proposal | OperationResult:
         check_backends_named(intent)
@@ -165,7 +163,7 @@ class Engine:
             return self._proposal_to_join(intent, joins, pair)
         decision = self._decide(intent, pair, None, memory)
         if isinstance(decision, Refusal):
-            return self._refused(intent, decision, pair)
+            return self._tell.refused(intent, decision, pair)
         if decision.unchanged:
             return self._unchanged(intent, decision, pair)
         return Proposal(intent=intent, plan=decision, pair=pair, correlation_id=current())
@@ -211,48 +209,32 @@ class Engine:
         recipe = self._backends.driver(intent.replication.local.backend).recipe
         return decide(intent, pair, context, recipe)
 
-    def _blocking_trouble(self, intent: Intent, pair: Pair) -> OperationResult | None:
-        """An end that had to be read and was not, as an outcome of its own rather than a guard's refusal."""
+    def _blocking_trouble(self, intent: Intent, pair: Pair, *, alone: bool = False) -> OperationResult | None:
+        """An end that had to be read and was not, as an outcome of its own rather than a guard's refusal.
+
+        `alone`: what is gone on with concerns the local end only.
+        """
         if pair.local.trouble is not None:
-            return self._troubled(intent, pair.local, remedy=_other_site(intent, pair))
-        if pair.peer.trouble is None or intent.is_takeover:
+            return self._tell.troubled(intent, pair.local, remedy=_other_site(intent, pair))
+        if pair.peer.trouble is None or intent.is_takeover or alone:
             return None
         planned_promotion = intent.makes_local_source
         if planned_promotion and pair.peer.trouble.kind not in _OURS_TO_MEND:
             return None  # the planner words the refusal, with evidence and stated loss
-        return self._troubled(intent, pair.peer)
-
-    def _troubled(self, intent: Intent, seen: Observation, remedy: str = "") -> OperationResult:
-        trouble = seen.trouble
-        assert trouble is not None
-        failure = Failure(
-            code=trouble.code,
-            message=f"{seen.backend}: {trouble.message}",
-            remedy="; ".join(each for each in (trouble.remedy, remedy) if each),
-            retry_at=trouble.retry_at,
-        )
-        outcome = _TROUBLES.get(trouble.kind, Outcome.UNREACHABLE)
-        return self._result(intent, outcome, failure=failure, backend=seen.backend)
-
-    def _refused(self, intent: Intent, refusal: Refusal, pair: Pair) -> OperationResult:
-        unsupported = set(refusal.names) == {"unsupported"}
-        outcome = Outcome.UNSUPPORTED if unsupported else Outcome.REFUSED
-        if refusal.conflict:
-            outcome = Outcome.CONFLICT
-        return self._result(intent, outcome, refusal=refusal, pair=pair)
+        return self._tell.troubled(intent, pair.peer)
 
     def _unchanged(self, intent: Intent, plan: Plan, pair: Pair) -> OperationResult:
         """So already and proven by these observations; an end whose last change was unverified is not proven."""
         unverified = self._memory.unverified(intent.replication.key)
         named = {intent.replication.end(side).backend for side in plan.goal.sides}
         if not unverified & named:
-            return self._result(intent, Outcome.UNCHANGED, plan=plan, pair=pair)
+            return self._tell.result(intent, Outcome.UNCHANGED, plan=plan, pair=pair)
         failure = Failure(
             code="unverified",
             message=f"the last change on {', '.join(sorted(unverified & named))} was never verified",
             remedy=f"replctl explain {intent.replication.key}",
         )
-        return self._result(intent, Outcome.UNKNOWN, plan=plan, pair=pair, failure=failure)
+        return self._tell.result(intent, Outcome.UNKNOWN, plan=plan, pair=pair, failure=failure)
 
     # -- carrying out ----------------------------------------------------------------------------------------
 
@@ -271,30 +253,30 @@ class Engine:
                 with self._store.lock(key, holder):
                     result = self._carry_out_locked(proposal, request)
             except Locked as error:
-                result = self._errored(proposal.intent, error, holder=error.holder)
+                result = self._tell.errored(proposal.intent, error, holder=error.holder)
             except (StoreRefused, Conflict) as error:
-                result = self._errored(proposal.intent, error)
+                result = self._tell.errored(proposal.intent, error)
             self._count_result(proposal.intent.replication, result)
             return result
 
     def _carry_out_locked(self, proposal: Proposal, request: Request) -> OperationResult:
         intent = proposal.intent
-        if self._is_gone(proposal.joins) or self._watcher.others_open(intent, proposal.joins):
+        joins = self._as_it_stands(proposal.joins)
+        if (proposal.joins and not joins) or self._watcher.others_open(intent, joins):
             error = Conflict(
                 "another process has begun or ended an operation meanwhile", remedy="type it again"
             )
-            return self._errored(intent, error)
-        record = proposal.joins or self._new_record(proposal, request)
-        if proposal.joins is None:
+            return self._tell.errored(intent, error)
+        record = joins or self._new_record(proposal, request)
+        if joins is None:
             self._store.begin(record)
             self._remember_identities(intent.replication, proposal.pair)
         return self._run(proposal, record, request)
 
-    def _is_gone(self, joins: OperationRecord | None) -> bool:
-        if joins is None:
-            return False
-        found = self._store.operation(joins.operation_id)
-        return found is None or not found.is_open
+    def _as_it_stands(self, joins: OperationRecord | None) -> OperationRecord | None:
+        """The open operation as its last holder left it: until we held the lock, it went on; None if it ended."""
+        found = self._store.operation(joins.operation_id) if joins is not None else None
+        return found if found is not None and found.is_open else None
 
     def _supersede(self, intent: Intent) -> None:
         """Close a planned promotion that the unplanned one of the same end takes the place of."""
@@ -326,7 +308,7 @@ class Engine:
                 anchor=anchor,
             )
         )
-        return self._result(
+        return self._tell.result(
             proposal.intent,
             ending.outcome,
             record=record,
@@ -347,7 +329,7 @@ class Engine:
                 self._remember_survivor(record)
                 self._watcher.remember([carrier.intent.replication], {record.replication: carrier.pair})
             anchor = self._store.finish(record.operation_id, ending.outcome, at, code, message)
-        except StoreRefused as error:  # what was observed stays true; the journal lacks its last line
+        except (StoreRefused, Conflict) as error:  # what was seen stays true; the journal lacks its last line
             self._report(Noticed(topic="journal", message=error.message))
         finished = None if ending.outcome in OPEN else at
         return replace(record, outcome=ending.outcome, finished=finished), anchor
@@ -405,10 +387,10 @@ class Engine:
         with correlation(intent.replication.namespace, intent.replication.name, self._clock):
             while record.is_open and self._store.holder(record.replication) is not None:
                 if self._clock.monotonic() >= deadline or self._clock.wait(WATCH_SECONDS, request.cancel):
-                    return self._still_open(intent, record, "it is being carried out", "op wait")
+                    return self._tell.still_open(intent, record, "it is being carried out", "op wait")
                 record = self._known(operation_id)
             if not record.is_open:
-                return self._ended(intent, record)
+                return self._tell.ended(intent, record)
             return self._watch_the_rest(intent, record, request, deadline)
 
     def _watch_the_rest(
@@ -418,14 +400,14 @@ class Engine:
         while True:
             pair = self._watcher.pair(intent.replication, self._look(request, PROPOSE_SECONDS, retry=True))
             if pair.local.trouble is not None:
-                return self._troubled(intent, pair.local)
+                return self._tell.troubled(intent, pair.local)
             plan = self._rest_of(intent, record, pair)
             if not plan.steps:
                 return self.carry_out(self._proposal_to_join(intent, record, pair), request)
             if not (pair.local.changing or pair.peer.changing):
-                return self._still_open(intent, record, "no process carries it out", "op resume")
+                return self._tell.still_open(intent, record, "no process carries it out", "op resume")
             if self._clock.monotonic() >= deadline or self._clock.wait(WATCH_SECONDS, request.cancel):
-                return self._still_open(intent, record, "the backend is at it", "op wait")
+                return self._tell.still_open(intent, record, "the backend is at it", "op wait")
 
     def op_resume(
         self,
@@ -438,19 +420,18 @@ class Engine:
         record = self._known(operation_id)
         intent = self._intent_of(record, replications, acknowledged)
         if not record.is_open:
-            return self._ended(intent, record)
+            return self._tell.ended(intent, record)
         unsent = [step for step in record.steps if step.unplanned and not step.sends]
-        if unsent and not acknowledged.unplanned:
-            flags = " ".join(record.acknowledged)
+        if unsent and not intent.answers_unplanned:
             error = InvalidInput(
                 f"operation {operation_id} has an acknowledged step that was not sent",
-                remedy=f"replctl op resume {operation_id} {flags}",
+                remedy=shlex.join(["replctl", "op", "resume", operation_id, *record.acknowledged]),
             )
-            return self._errored(intent, error)
+            return self._tell.errored(intent, error)
         with correlation(intent.replication.namespace, intent.replication.name, self._clock):
             look = self._look(request, PROPOSE_SECONDS, retry=True, probe=acknowledged.unplanned)
             pair = self._watcher.pair_for(intent, look)
-            trouble = self._blocking_trouble(intent, pair)
+            trouble = self._blocking_trouble(intent, pair, alone=record.course is Course.TAKEOVER)
             if trouble is not None:
                 return trouble
             proposal = replace(self._proposal_to_join(intent, record, pair), resumed=True)
@@ -463,13 +444,13 @@ class Engine:
         record = self._known(operation_id)
         intent = self._intent_of(record, replications, Acknowledgements())
         if not record.is_open:
-            return self._ended(intent, record)
+            return self._tell.ended(intent, record)
         try:
             self._store.abandon(operation_id, str(self._caller.who), self._clock.now())
         except (Conflict, StoreRefused) as error:
             holder = self._store.holder(record.replication)
-            return self._errored(intent, error, holder=holder)
-        return self._result(intent, Outcome.SUCCEEDED, record=self._known(operation_id))
+            return self._tell.errored(intent, error, holder=holder)
+        return self._tell.result(intent, Outcome.SUCCEEDED, record=self._known(operation_id))
 
     def _known(self, operation_id: str) -> OperationRecord:
         record = self._store.operation(operation_id)
@@ -489,24 +470,15 @@ class Engine:
         verb = Verb(record.verb)
         to = record.new_source if verb is Verb.FAILOVER else None
         survivor = record.new_source if verb is Verb.REPROTECT else None
-        return Intent(verb=verb, replication=replication, acknowledged=acknowledged, to=to, survivor=survivor)
-
-    def _ended(self, intent: Intent, record: OperationRecord) -> OperationResult:
-        failure = None
-        if record.error_code:
-            failure = Failure(code=record.error_code, message=record.error_message or "")
-        outcome = record.outcome or Outcome.UNKNOWN
-        if record.abandoned_by:
-            failure = Failure(code="abandoned", message=f"abandoned by {record.abandoned_by}")
-        return self._result(intent, outcome, record=record, failure=failure)
-
-    def _still_open(self, intent: Intent, record: OperationRecord, why: str, verb: str) -> OperationResult:
-        failure = Failure(
-            code="operation-open",
-            message=f"{record.verb} of {record.replication} is not finished: {why}",
-            remedy=f"replctl {verb} {record.operation_id}",
+        intent = Intent(
+            verb=verb,
+            replication=replication,
+            acknowledged=acknowledged,
+            to=to,
+            survivor=survivor,
+            snapshot=record.snapshot,
         )
-        return self._result(intent, Outcome.IN_PROGRESS, record=record, failure=failure)
+        return intent.facing
 
     # -- counting --------------------------------------------------------------------------------------------
 
@@ -532,50 +504,6 @@ class Engine:
     def _deadline(self, request: Request) -> float:
         wanted = request.timeout_seconds
         return self._clock.monotonic() + (wanted if wanted is not None else ACKNOWLEDGED_SECONDS)
-
-    def _errored(self, intent: Intent, error: ReplctlError, holder: Holder | None = None) -> OperationResult:
-        failure = Failure(code=error.code, message=str(error), remedy=error.remedy, retry_at=error.retry_at)
-        return self._result(intent, outcome_of(error.exit_code), failure=failure, holder=holder)
-
-    def _result(
-        self,
-        intent: Intent,
-        outcome: Outcome,
-        *,
-        record: OperationRecord | None = None,
-        plan: Plan | None = None,
-        pair: Pair | None = None,
-        refusal: Refusal | None = None,
-        failure: Failure | None = None,
-        holder: Holder | None = None,
-        backend: str | None = None,
-    ) -> OperationResult:
-        replication = intent.replication
-        data_loss = refusal.data_loss if refusal else plan.data_loss if plan else None
-        return OperationResult(
-            operation_id=record.operation_id if record else None,
-            correlation_id=current(),
-            verb=intent.verb.value,
-            namespace=replication.namespace,
-            name=replication.name,
-            backend=backend or replication.local.backend,
-            outcome=outcome,
-            from_state=record.from_state if record else plan.from_state if plan else None,
-            to_state=record.to_state if record else plan.to_state if plan else None,
-            started=record.began if record else None,
-            finished=record.finished if record else None,
-            who=record.who if record else self._caller.who,
-            reason=record.reason if record else None,
-            group=record.group if record else replication.group,
-            acknowledged=intent.acknowledged.flags,
-            steps=record.steps if record else (),
-            data_loss=record.data_loss if record and record.data_loss else data_loss,
-            refusal=refusal,
-            holder=holder,
-            failure=failure,
-            plan=plan,
-            pair=pair,
-        )
 
 
 def _other_site(intent: Intent, pair: Pair) -> str:

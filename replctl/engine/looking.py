@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from replctl.clock import Clock
 from replctl.core.health import judge
-from replctl.core.journal import OperationRecord
+from replctl.core.journal import OperationRecord, StepPhase
 from replctl.core.model import (
     DAEMON,
     End,
@@ -178,8 +178,12 @@ def _known_identities(replication: Replication, kept: Mapping[str, str]) -> dict
 
 
 def _interrupted(record: OperationRecord | None) -> Course | None:
-    unfinished = record is not None and (record.outcome is None or record.outcome in {*OPEN, Outcome.PARTIAL})
-    return record.course if record is not None and unfinished else None
+    """The course of an operation that began to change something and did not come to its end."""
+    if record is None or record.outcome not in (None, *OPEN, Outcome.PARTIAL):
+        return None
+    first = record.steps[0] if record.steps else None
+    failed = first is not None and first.phase is StepPhase.ENDED and first.outcome is not Outcome.SUCCEEDED
+    return None if failed else record.course
 
 
 def _holder_text(hold: Hold | None) -> str | None:

@@ -13,6 +13,7 @@ from replctl.core.errors import InvalidInput, excerpt
 from replctl.core.model import Scalar
 from replctl.core.plans import Followed
 from replctl.drivers.answers import messages_of
+from replctl.drivers.powerstore.stamps import moment
 
 ALREADY_FAILED_OVER = "0xE0201005000C"
 _WELL = "2"  # the first digit of a status that is well
@@ -83,4 +84,10 @@ def followed(job: Mapping[str, Any]) -> Followed:
 def _failed(job: Mapping[str, Any], how: str) -> Followed:
     said = messages_of(job.get("response_body"))
     text = excerpt(said.text) or f"the array's job ended: {how}"
-    return Followed(ended=True, failure=text, vendor_code=excerpt(said.code) if said.code else None)
+    code = excerpt(said.code) if said.code else None
+    return Followed(ended=True, failure=text, vendor_code=code, ran_seconds=_ran_seconds(job))
+
+
+def _ran_seconds(job: Mapping[str, Any]) -> float | None:
+    began, ended = moment(job.get("start_time")), moment(job.get("end_time"))
+    return None if began is None or ended is None else max(0.0, ended - began)

@@ -56,6 +56,8 @@ JOB_FIELDS: Mapping[str, Release] = MappingProxyType(
         "state": _FIRST,
         "progress_percentage": _FIRST,
         "response_body": _FIRST,
+        "start_time": _FIRST,
+        "end_time": _FIRST,
         "phase": (1, 0, 2),
         "response_status": _SECOND,
     }

@@ -1,0 +1,100 @@
+"""How a step, or a whole operation, comes to an end that is not simple success: outcome, words, the way on.
+
+Pure wording. Which of them it is, the carrying decides.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from replctl.core.errors import ReplctlError
+from replctl.core.journal import OperationRecord, StepRecord
+from replctl.core.outcomes import Outcome
+from replctl.core.plans import Refusal
+from replctl.core.results import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a step, or the whole operation, came out when it did not simply succeed."""
+
+    outcome: Outcome
+    failure: Failure | None = None
+    refusal: Refusal | None = None
+
+
+def stopped(outcome: Outcome, code: str, message: str, remedy: str = "") -> Ending:
+    return Ending(outcome, Failure(code=code, message=message, remedy=remedy))
+
+
+def errored(outcome: Outcome, error: ReplctlError) -> Ending:
+    failure = Failure(code=error.code, message=str(error), remedy=error.remedy, retry_at=error.retry_at)
+    return Ending(outcome, failure)
+
+
+def as_it_ended(step: StepRecord) -> Ending:
+    """A step had ended badly, and the process died before it could say so of the operation."""
+    failure = None
+    if step.error_code is not None:
+        failure = Failure(code=step.error_code, message=step.error_message or "")
+    return Ending(step.outcome or Outcome.UNKNOWN, failure)
+
+
+def not_waited_for(step: StepRecord, operation_id: str) -> Ending:
+    return stopped(
+        Outcome.IN_PROGRESS,
+        "not-waited-for",
+        f"{step.name} was accepted and goes on",
+        f"replctl op resume {operation_id}",
+    )
+
+
+def unacknowledged(record: OperationRecord, *, late: bool) -> Ending:
+    """Nothing is sent without its acknowledgement; the flags to give anew are printed as they were typed."""
+    why = "ended with the operation's deadline" if late else "is not given this time"
+    return stopped(
+        Outcome.UNKNOWN,
+        "acknowledgement-expired",
+        f"the step was not seen to happen, and what was acknowledged for it {why}",
+        shlex.join(["replctl", "op", "resume", record.operation_id, *record.acknowledged]),
+    )
+
+
+def gone(*, changed: bool) -> Ending:
+    return stopped(
+        Outcome.PARTIAL if changed else Outcome.CONFLICT,
+        "operation-gone",
+        "the operation was abandoned, or its store was taken away; nothing more is sent",
+        "replctl status, then type the command again",
+    )
+
+
+def world_changed(refusal: Refusal | None, *, changed: bool) -> Ending:
+    why = ", ".join(refusal.names) if refusal else "it would now be done differently"
+    failure = Failure(
+        code="world-changed",
+        message=f"since the plan was made the world changed ({why}); nothing was sent",
+        remedy=refusal.next if refusal else "type the command again",
+    )
+    return Ending(Outcome.PARTIAL if changed else Outcome.CONFLICT, failure, refusal)
+
+
+def in_vain(step: StepRecord, operation_id: str, reads: str) -> Ending:
+    """It was accepted, its job is over, and nothing shows of it: done and undone again, or never done."""
+    return stopped(
+        Outcome.UNKNOWN,
+        "outcome-unknown",
+        f"{step.name} was accepted and is over, and nothing shows of it ({reads})",
+        f"replctl op abandon {operation_id}; then the command again",
+    )
+
+
+def interrupted(step: StepRecord, operation_id: str, *, begun: bool) -> Ending:
+    if begun:
+        text = f"stopped waiting for {step.name}; what was begun goes on"
+        remedy = f"replctl op wait {operation_id}"
+    else:
+        text = f"interrupted before {step.name} was sent; nothing was changed"
+        remedy = f"replctl op abandon {operation_id}, or go on: replctl op resume {operation_id}"
+    return stopped(Outcome.INTERRUPTED, "interrupted", text, remedy)
