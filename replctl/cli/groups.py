@@ -14,7 +14,7 @@ from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrappe
 from replctl.core.fleet import waves, worst_loss
 from replctl.core.loss import paste_form
 from replctl.core.outcomes import Outcome
-from replctl.core.plans import DataLoss
+from replctl.core.plans import DataLoss, Refusal
 from replctl.core.results import OperationResult
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def answered_by(results: Sequence[OperationResult]) -> tuple[str, ...]:
 
 def after(results: Sequence[OperationResult], command: str, now: float, width: int | None) -> list[Line]:
     """Below what became of each: what the group loses, how many ended how, and the command to type."""
-    told = [each.data_loss for each in results if each.refusal is not None]
+    told = [each.data_loss for each in results if each.refusal is not None and not _only_asked(each.refusal)]
     lines = [BLANK, *loss(told, now, width)] if any(told) else []
     if command:
         lines.extend([line("  next, for all of them:"), line("    ", Span(command, Role.TYPE))])
@@ -102,3 +102,8 @@ def after(results: Sequence[OperationResult], command: str, now: float, width: i
     begun = any(each.operation_id is not None for each in results)
     tail = "; what is planned was not begun: the same command goes on with it" if held and begun else ""
     return [*lines, line(dim(screens.tally(results) + tail))]
+
+
+def _only_asked(refused: Refusal) -> bool:
+    """Whether nobody agreed to what had been shown, loss and all."""
+    return set(refused.names) == {"confirmation"}
