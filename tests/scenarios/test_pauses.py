@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from worlds import LEDGER, World
+from worlds import LEDGER, World, a_world
 
 NOTICED_SECONDS = 120.0  # by then both arrays know how the link is
 BOTH_PAUSED = {"east": "Paused", "west": "Paused"}
@@ -232,3 +234,26 @@ def test_metro_is_unsupported(world: World, verb: str) -> None:
     ran = world.act(verb, LEDGER)
     assert (ran.code, ran.operation["outcome"]) == (6, "unsupported")
     assert world.changes() == []
+
+
+@pytest.mark.parametrize(
+    "assumption",
+    [
+        "peer_shows_transient=yes",
+        "peer_shows_transient=no",
+        "command_end=early",
+        "command_end=with_state",
+        "pause_when_paused=no_op",
+        "resume_after_local_pause=accept",
+    ],
+)
+def test_the_story_is_the_same_whatever_the_contract_leaves_open(tmp_path: Path, assumption: str) -> None:
+    name, _, value = assumption.partition("=")
+    with a_world(tmp_path, assumptions={name: value}) as world:
+        half_paused(world)
+        assert world.act("resume", LEDGER).guards == ["backend-state"]
+        for verb in ("pause", "resume", "sync"):
+            ran = world.act(verb, LEDGER)
+            assert (ran.code, ran.operation["outcome"]) == (0, "succeeded"), ran.err
+        assert world.effective() == [("east", "pause"), ("east", "resume"), ("east", "sync")]
+        assert world.truth()["lost_writes"] == 0
