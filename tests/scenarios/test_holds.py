@@ -63,6 +63,17 @@ def test_its_end_only_reminds(world: World) -> None:
     assert world.act("promote", LEDGER).guards == ["held"]
 
 
+def test_what_has_begun_goes_on_and_is_named(world: World) -> None:
+    world.control.advance(900)
+    begun = world.act("promote", LEDGER, "--no-wait")
+    assert begun.code == 8
+    operation = begun.operation["operation_id"]
+    held_now = world.run("hold", LEDGER, "--reason", "month end")
+    assert f"operation {operation} is open; a hold does not stop it" in held_now.err
+    assert world.run("op", "resume", operation, "-y").code == 0
+    assert world.act("demote", LEDGER).guards == ["held"]
+
+
 def test_holding_and_releasing_twice_is_fine(world: World) -> None:
     outcomes = [
         world.run(*argv, "-o", "json").json["outcome"]
