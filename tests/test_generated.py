@@ -41,7 +41,8 @@ def codes_in(path: Path) -> Iterator[str]:
             yield from (text(each.value) for each in node.body if is_code(each) and text(each.value))
         elif isinstance(node, ast.Call):
             yield from (text(each.value) for each in node.keywords if each.arg == "code" and text(each.value))
-            if isinstance(node.func, ast.Attribute) and node.func.attr == "stopped":
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if called == "stopped":
                 yield from filter(None, [text(node.args[1])])
 
 

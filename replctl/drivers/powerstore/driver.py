@@ -33,7 +33,6 @@ from replctl.core.plans import Followed, Receipt
 from replctl.core.retry import RetryPolicy
 from replctl.core.secrets import Secret
 from replctl.drivers.discovery import Capabilities, ClockOffset, Contact, DiscoveryCache, Inventory
-from replctl.drivers.handshake import contact
 from replctl.drivers.http import BackendClient, Connection, Tls
 from replctl.drivers.powerstore import actions, inventory, sessions
 from replctl.drivers.powerstore.lookup import (
@@ -368,6 +367,8 @@ class PowerStoreDriver:
 
     def contact(self, seconds: float) -> Contact:
         """Name, connection and certificate, without signing in; never raises for the array's trouble."""
+        from replctl.drivers.handshake import contact  # for `doctor` alone
+
         return contact(self._client.connection, seconds)
 
     def count_sessions(self, look: Look) -> int:
