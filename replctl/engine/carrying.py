@@ -546,7 +546,7 @@ class _StepRun:
     def _expired(self, pair: Pair) -> Ending:
         """The deadline has come: say what is known, which is never that it failed."""
         operation = self.carrier.record.operation_id
-        remedy = f"replctl op wait {operation}"
+        remedy = f"replctl op resume {operation}"
         goal_read = all(pair.end(side).trouble is None for side in self.step.goal.sides)
         under_way = self.step.goal.nearly_met_by(pair) and not self._untouched(pair)
         running = self._changing(pair) or self.step.action is None or self._job_runs() or under_way

@@ -93,7 +93,7 @@ def in_vain(step: StepRecord, operation_id: str, reads: str) -> Ending:
 def interrupted(step: StepRecord, operation_id: str, *, begun: bool) -> Ending:
     if begun:
         text = f"stopped waiting for {step.name}; what was begun goes on"
-        remedy = f"replctl op wait {operation_id}"
+        remedy = f"replctl op resume {operation_id}"
     else:
         text = f"interrupted before {step.name} was sent; nothing was changed"
         remedy = f"replctl op abandon {operation_id}, or go on: replctl op resume {operation_id}"

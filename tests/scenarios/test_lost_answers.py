@@ -68,7 +68,7 @@ def test_hang_past_the_time_out_while_the_work_goes_on_is_in_progress(world: Wor
     ran = world.act("promote", LEDGER, "--timeout", "2m", environ=QUICK)
     assert ran.code == 8, ran.err
     assert ran.operation["outcome"] == "in_progress"
-    assert ran.operation["error"]["remedy"] == f"replctl op wait {ran.operation['operation_id']}"
+    assert ran.operation["error"]["remedy"] == f"replctl op resume {ran.operation['operation_id']}"
 
 
 def test_hang_past_the_time_out_and_then_darkness_is_unknown(world: World) -> None:
