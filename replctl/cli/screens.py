@@ -351,8 +351,8 @@ def _what_next(record: OperationRecord, holder: Holder | None, now: float) -> li
         return []
     if holder is not None:
         return _holder(holder, now)
-    waits = Span(f"replctl op wait {record.operation_id}", Role.TYPE)
-    return [line("  no process carries it out"), line("  next: ", waits)]
+    resumes = Span(f"replctl op resume {record.operation_id}", Role.TYPE)
+    return [line("  no process carries it out"), line("  next: ", resumes)]
 
 
 def failure(failed: Failure, room: int, *, indent: int = 0) -> list[Line]:

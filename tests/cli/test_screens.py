@@ -394,7 +394,7 @@ def test_operations_are_listed_with_their_progress() -> None:
 def test_an_operation_is_shown_with_what_to_do_about_it() -> None:
     text = plain(screens.operation(record(None), None, START, 80))
     assert "no process carries it out" in text
-    assert "next: replctl op wait op-7" in text
+    assert "next: replctl op resume op-7" in text
     assert "acknowledged: --peer-is-down" in text
     holder = Holder(
         who=stage.WHO, since=START - 60, command="replctl promote bank/ledger", operation_id="op-7"
