@@ -208,7 +208,7 @@ class _Case:
         guards = [*self._held(), *self._drill(), *barred]
         if not (barred or self._drill() or self._ready()):
             guards.append(self._backend_state())
-        return self._refuse(guards, self._way_out_of_severed()) if guards else self._plan(Course.SWITCH)
+        return self._refuse(guards, self._first_to_do(guards)) if guards else self._plan(Course.SWITCH)
 
     def _copy_guards(self) -> list[GuardRefusal]:
         """What bars a planned promotion because of what the new source is; nothing answers it."""
@@ -236,10 +236,22 @@ class _Case:
             return self._refuse(guards, command(self.intent, "reprotect"))
         return self._refuse(guards) if guards else self._plan(Course.SWITCH)
 
-    def _way_out_of_severed(self) -> str | None:
-        """After a failover nothing but `reprotect` leads on."""
-        severed = [end for end in self._ends() if end.flow is Flow.SEVERED and end.state is State.SOURCE]
-        return command(self.intent, "reprotect") if severed else None
+    def _first_to_do(self, guards: list[GuardRefusal]) -> str | None:
+        """What makes a planned promotion possible: `reprotect` after a failover, else what starts the copying."""
+        if any(end.flow is Flow.SEVERED and end.state is State.SOURCE for end in self._ends()):
+            return command(self.intent, "reprotect")
+        if [guard.name for guard in guards] != ["backend-state"]:
+            return None
+        for verb in (Verb.RESUME, Verb.RESYNC):
+            decided = self._asked_instead(verb, Acknowledgements())
+            if isinstance(decided, Plan) and decided.steps:
+                return command(self.intent, verb.value)
+        return None
+
+    def _asked_instead(self, verb: Verb, given: Acknowledgements) -> Decision:
+        """What another verb would be answered in the same world."""
+        intent = replace(self.intent, verb=verb, acknowledged=given, snapshot=None)
+        return _Case(intent, self.pair, self.context, self.recipe).decide()
 
     def _refuse_without_source(self) -> Refusal:
         if self.intent.verb is not Verb.DEMOTE:
@@ -323,7 +335,7 @@ class _Case:
         if self.intent.snapshot is not None:
             why = f"snapshot {self.intent.snapshot}: when it was taken is not known"
             return unknown_loss(why, self.new.observed_at)
-        if self.acknowledged.use_test_copy or self.new.drill:
+        if self.new.drill:
             why = "the copy that the failover test writes to: when it was taken is not known"
             return unknown_loss(why, self.new.observed_at)
         return state_loss(self.new, self.context.now, self.context.last_contact.get(self.old.backend))
@@ -346,8 +358,8 @@ class _Case:
         if "peer-is-up" not in {guard.name for guard in guards}:
             return None
         hold = Acknowledgements(override_hold=self.acknowledged.override_hold or bool(self._held()))
+        decided = self._asked_instead(self.intent.verb, hold)
         planned = replace(self.intent, acknowledged=hold, snapshot=None)
-        decided = _Case(planned, self.pair, self.context, self.recipe).decide()
         return again(planned) if isinstance(decided, Plan) else None
 
     # -- after an unplanned promotion ------------------------------------------------------------------------

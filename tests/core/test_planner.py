@@ -61,6 +61,8 @@ def says_what_to_type(world: World, intent: Intent, decision: Decision) -> None:
         assert program == "replctl"
         if verb in list(Verb):
             assert intent_of(decision.next).verb is Verb(verb)
+            starts_copying = verb in ("resume", "resync") and intent.verb in (Verb.PROMOTE, Verb.DEMOTE)
+            assert not starts_copying or isinstance(answer(world, intent_of(decision.next)), Plan)
         else:
             assert (verb, *rest) in (("explain", "bank/ledger"), ("op", "show", "op-1"))
 
