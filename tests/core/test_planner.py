@@ -85,7 +85,8 @@ def moves_legally(world: World, intent: Intent, decision: Decision) -> None:
     if isinstance(decision, Plan):
         moves = [move for step in decision.steps for move in step.moves]
         assert all(is_valid(origin, target) for _, origin, target in moves)
-        assert decision.to_state in (State.SOURCE, State.REPLICA)
+        assert decision.to_state is (State.SOURCE if decision.new_source is Side.LOCAL else State.REPLICA)
+        assert decision.from_state is settle(world.pair).local.state
 
 
 def is_unplanned_only_when_told_so(world: World, intent: Intent, decision: Decision) -> None:
