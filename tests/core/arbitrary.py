@@ -87,6 +87,7 @@ def odd_ends(draw: st.DrawFn, backend: str) -> Observation:
         observed_at=draw(_rarely(st.sampled_from([NOW - 3600.0, NOW + 3600.0]), NOW)),
         state=draw(st.sampled_from([None, *State, State.REPLICA, State.SOURCE])),
         flow=draw(st.sampled_from(Flow)),
+        healthy=draw(st.booleans()),
         word=draw(st.sampled_from(["", "OK", "Failing_Over_For_DR"])),
         point=draw(st.one_of(st.none(), points)),
         link=draw(st.sampled_from(Link)),

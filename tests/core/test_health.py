@@ -28,6 +28,8 @@ def health(west: str, east: str) -> tuple[str, str]:
         ("Destination System_Paused", "Source System_Paused", "degraded"),
         ("Destination OK", "Source Paused", "degraded"),
         ("Destination Failing_Over", "Source Failing_Over", "degraded"),
+        ("Destination Failing_Over", "Destination Failed_Over", "degraded"),
+        ("Destination OK", "Source Failing_Over", "degraded"),
         ("Destination Initializing", "Source Initializing", "degraded"),
         ("Source Failed_Over", "Destination Failed_Over", "degraded"),
         ("Destination OK; transfer Asynchronous_Initial_Sync", "Source OK", "degraded"),
@@ -77,6 +79,10 @@ def test_the_sentence_names_the_end_and_its_reason() -> None:
     assert sentence.startswith("east: the array stopped copying after an error")
     _, sentence = health("Destination Error", "unread silent: no answer")
     assert sentence == "west: the array calls it an error; east: no answer"
+    _, sentence = health("Destination Paused", "Source OK")
+    assert sentence == "paused on west only: east reads OK"
+    _, sentence = health("unread silent: no answer", "unread tls: expired")
+    assert sentence == "west: no answer"
     _, sentence = health("Source OK", "Source OK")
     assert sentence == "both west and east read as source"
     _, sentence = health("Destination OK; link lost", "Source OK")
