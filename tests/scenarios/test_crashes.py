@@ -38,7 +38,7 @@ def finish(world: World, *argv: str) -> None:
     assert open_operations(world) == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_planned_promotion_killed_at_each_journal_write(tmp_path: Path) -> None:
     number = 0
     for number in range(1, MOST_WRITES):
@@ -53,7 +53,7 @@ def test_planned_promotion_killed_at_each_journal_write(tmp_path: Path) -> None:
     assert number > 6  # intent and outcome of two steps, begin, moves
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_unplanned_promotion_killed_at_each_journal_write(tmp_path: Path) -> None:
     number = 0
     for number in range(1, MOST_WRITES):

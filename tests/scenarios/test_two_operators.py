@@ -52,7 +52,7 @@ def together(world: World, *commands: tuple[tuple[str, ...], Path]) -> list[Ran]
     return results
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_two_sites_with_stores_of_their_own_against_each_other(tmp_path: Path) -> None:
     chance = random.Random(11)
     with a_world(tmp_path) as world:
