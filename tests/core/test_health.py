@@ -79,6 +79,14 @@ def test_the_sentence_names_the_end_and_its_reason() -> None:
     assert sentence.startswith("east: the array stopped copying after an error")
     _, sentence = health("Destination Error", "unread silent: no answer")
     assert sentence == "west: the array calls it an error; east: no answer"
+    _, sentence = health("Destination OK", "Destination Error")
+    assert sentence.startswith("east: ")
+    _, sentence = health("Source OK", "Destination Sleeping")
+    assert sentence.startswith("east: ")
+    _, sentence = health("Destination Sleeping", "Source OK")
+    assert sentence.startswith("west: ")
+    _, sentence = health("Destination OK", "Source Paused")
+    assert sentence == "paused on east only: west reads OK"
     _, sentence = health("Destination Paused", "Source OK")
     assert sentence == "paused on west only: east reads OK"
     _, sentence = health("unread silent: no answer", "unread tls: expired")
