@@ -23,6 +23,7 @@ from replctl.core.model import (
     Side,
     State,
     StateNote,
+    Verb,
 )
 from replctl.core.outcomes import OPEN, Outcome
 from replctl.core.pairing import settle
@@ -138,7 +139,7 @@ class Watcher:
         return Context(
             now=self.clock.now(),
             survivor=self.memory.survivor(key),
-            interrupted=_interrupted(joins or (recent[0] if recent else None)),
+            interrupted=interrupted(joins or (recent[0] if recent else None), intent),
             own_transient=joins is not None,
             other_operation=others[0].operation_id if others else None,
             held_by=_holder_text(self.memory.hold(key)),
@@ -177,9 +178,15 @@ def _known_identities(replication: Replication, kept: Mapping[str, str]) -> dict
     return known
 
 
-def _interrupted(record: OperationRecord | None) -> Course | None:
-    """The course of an operation that began to change something and did not come to its end."""
+def interrupted(record: OperationRecord | None, intent: Intent) -> Course | None:
+    """The course of an operation that began to change something, the same way, and did not come to its end.
+
+    One that went the other way says nothing of what is seen now: somebody else has been there since.
+    """
     if record is None or record.outcome not in (None, *OPEN, Outcome.PARTIAL):
+        return None
+    aim = intent.replication.peer.backend if intent.verb is Verb.DEMOTE else intent.replication.local.backend
+    if record.course is Course.SWITCH and record.new_source != aim:
         return None
     first = record.steps[0] if record.steps else None
     failed = first is not None and first.phase is StepPhase.ENDED and first.outcome is not Outcome.SUCCEEDED
