@@ -137,17 +137,13 @@ class World:
         )
 
     def changes(self, since: int = 0) -> list[dict[str, Any]]:
-        """Changes of replication sessions that were asked of either array, in their order."""
-        return [
-            request
-            for request in self.control.requests(changes=True, since=since)
-            if "/replication_session/" in request["path"]
-        ]
+        """Changes that were asked of either array, in their order."""
+        return list(self.control.requests(changes=True, since=since))
 
     def effective(self) -> list[tuple[str, str]]:
-        """(array, action) of the changes that took effect."""
+        """(array, action) of the changes that took effect; a policy is given or taken with the method PATCH."""
         return [
-            (change["array"], change["path"].rsplit("/", 1)[-1])
+            (change["array"], "PATCH" if change["method"] == "PATCH" else change["path"].rsplit("/", 1)[-1])
             for change in self.changes()
             if change["effect"]
         ]

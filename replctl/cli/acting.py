@@ -43,6 +43,7 @@ class Order:
     to: str | None = None
     survivor: str | None = None
     snapshot: str | None = None
+    keep_test_data: bool = False
 
 
 def act(here: Surroundings, common: Common, looking: Looking, acting: Acting, order: Order) -> int:
@@ -78,7 +79,8 @@ def _intent(replication: Replication, order: Order) -> Intent:
         if backend is not None and replication.side_of(backend) is None:
             ends = f"{replication.local.backend} and {replication.peer.backend}"
             raise InvalidInput(f"{option} {backend}: {replication.key} has its ends on {ends}")
-    if order.snapshot is not None and not order.acknowledged.unplanned:
+    testing = order.verb is Verb.DRILL_START
+    if order.snapshot is not None and not (testing or order.acknowledged.unplanned):
         raise InvalidInput("--snapshot belongs to an unplanned promotion: it needs --peer-is-down too")
     return Intent(
         verb=order.verb,
@@ -87,6 +89,7 @@ def _intent(replication: Replication, order: Order) -> Intent:
         to=order.to,
         survivor=order.survivor,
         snapshot=order.snapshot,
+        keep_test_data=order.keep_test_data,
     )
 
 
@@ -234,20 +237,21 @@ def _as_result(session: Session, judged: Proposal | OperationResult) -> Operatio
 
 def _confirmed(session: Session, offers: Sequence[Proposal], acting: Acting) -> bool:
     """Whether it may begin: by `-y`, or because the person on the terminal said so after seeing the plan."""
-    wanted = _words_to_type([offer for offer in offers if offer.plan.unplanned])
+    removal = offers[0].intent.verb is Verb.DELETE
+    wanted = _words_to_type([offer for offer in offers if removal or offer.plan.unplanned])
     shown = groups.plan(offers, session.now, session.output.message_width)
     if wanted:
         return agreed(session, acting, shown, f"Type {wanted} to go on: ", (wanted,))
     return agreed(session, acting, shown, "Go on? [y/N] ", YES)
 
 
-def _words_to_type(unplanned: Sequence[Proposal]) -> str:
-    """What a person types to confirm an unplanned promotion: its name; of several, how many they are."""
-    if not unplanned:
+def _words_to_type(grave: Sequence[Proposal]) -> str:
+    """What a person types to confirm what cannot be undone: the replication's name; of several, how many they are."""
+    if not grave:
         return ""
-    if len(unplanned) == 1:
-        return unplanned[0].intent.replication.key
-    return f"{len(unplanned)} unplanned"
+    if len(grave) == 1:
+        return grave[0].intent.replication.key
+    return f"{len(grave)} {'removals' if grave[0].intent.verb is Verb.DELETE else 'unplanned'}"
 
 
 def _unconfirmed(session: Session, offer: Proposal) -> OperationResult:

@@ -8,7 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from replctl import __version__
-from replctl.cli import breaker, completion, config, demo, holding, inspecting, looking, op, simulate, verbs
+from replctl.cli import (
+    breaker,
+    completion,
+    config,
+    demo,
+    drill,
+    holding,
+    inspecting,
+    looking,
+    op,
+    simulate,
+    verbs,
+)
 from replctl.cli.helping import Command, Group
 from replctl.cli.options import bundled
 
@@ -70,6 +82,8 @@ COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
         verbs.resume,
         verbs.sync,
         verbs.resync,
+        verbs.create,
+        verbs.delete,
     ),
     "Housekeeping": (
         holding.hold,
@@ -80,13 +94,19 @@ COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
     ),
     "Trying": (simulate.simulate, demo.demo),
 }
-GROUPS: Mapping[str, tuple[str, tuple[Callable[..., int], ...]]] = {
+GROUPS: Mapping[str, tuple[str, str, tuple[Callable[..., int], ...]]] = {
+    "drill": ("Acting", "Failover tests, with production untouched.", (drill.start, drill.stop)),
     "op": (
+        "Housekeeping",
         "Operations that the journal knows.",
         (op.list_, op.show, op.wait, op.resume, op.abandon),
     ),
-    "breaker": ("Circuit breakers between us and the backends.", (breaker.list_, breaker.reset)),
-    "config": ("The configuration in force.", (config.show, config.validate, config.path)),
+    "breaker": (
+        "Housekeeping",
+        "Circuit breakers between us and the backends.",
+        (breaker.list_, breaker.reset),
+    ),
+    "config": ("Housekeeping", "The configuration in force.", (config.show, config.validate, config.path)),
 }
 
 
@@ -96,11 +116,11 @@ def command() -> Group:
     app.callback()(_root)
     for heading, commands in COMMANDS.items():
         _add(app, commands, heading)
-    for name, (help, commands) in GROUPS.items():
+    for name, (heading, help, commands) in GROUPS.items():
         group = _new(help)
         group.callback(help=help)(_group)
         _add(group, commands)
-        app.add_typer(group, name=name, rich_help_panel="Housekeeping")
+        app.add_typer(group, name=name, rich_help_panel=heading)
     built = typer.main.get_command(app)
     assert isinstance(built, Group)
     return built

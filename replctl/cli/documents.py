@@ -19,6 +19,7 @@ from replctl.cli.shapes import (
     ConfigurationDocument,
     ConflictDocument,
     DataLossDocument,
+    DrillDocument,
     EndDocument,
     ErrorDocument,
     EvidenceDocument,
@@ -47,7 +48,7 @@ from replctl.cli.shapes import (
     VerificationDocument,
 )
 from replctl.core.breaker import BreakerState
-from replctl.core.journal import ChainFault, OperationRecord, StepRecord, TransitionRecord
+from replctl.core.journal import ChainFault, Drill, OperationRecord, StepRecord, TransitionRecord
 from replctl.core.model import Hold, Holder, Pair, Scalar, State
 from replctl.core.outcomes import ExitCode, Outcome, outcome_of
 from replctl.core.plans import DataLoss, Evidence, GuardRefusal, Plan, Refusal, Step
@@ -134,6 +135,7 @@ def operation(result: OperationResult) -> OperationDocument:
         refusal=_refusal(result.refusal),
         conflict=_conflict(result.holder),
         error=None if result.failure is None else _error(result.failure),
+        drill=_drill(result.drill),
     )
 
 
@@ -160,6 +162,7 @@ def replication(status: ReplicationStatus) -> ReplicationDocument:
         rpo_seconds=status.replication.rpo_seconds,
         hold=_hold(status.hold),
         drill=status.drill,
+        last_drill=_drill(status.last_drill),
         operation=status.operation_id,
         local=_end(status.local),
         peer=_end(status.peer),
@@ -219,6 +222,7 @@ def record(operation: OperationRecord) -> RecordDocument:
         refusal=None,
         conflict=None,
         error=_recorded_error(operation) if failed else None,
+        drill=None,
         verb=operation.verb,
         open=operation.is_open,
         deadline_at=rfc3339(operation.deadline_at),
@@ -238,6 +242,28 @@ def _code(outcome: Outcome) -> ExitCode:
     from replctl.core.outcomes import CODES
 
     return CODES[outcome]
+
+
+def _drill(drill: Drill | None) -> DrillDocument | None:
+    if drill is None:
+        return None
+    return DrillDocument(
+        operation_id=drill.operation_id,
+        backend=drill.backend,
+        production=drill.production,
+        tested=drill.tested,
+        last_consistent_point=when(drill.point),
+        snapshot=drill.snapshot,
+        started=when(drill.started),
+        finished=when(drill.finished),
+        seconds=drill.seconds,
+        kept_data=drill.kept_data,
+        role_changes=drill.role_changes,
+        production_state=state_word(drill.production_state),
+        came_back=state_word(drill.came_back),
+        copying=drill.flow,
+        last_consistent_point_after=when(drill.point_after),
+    )
 
 
 def _steps(result: OperationResult) -> list[StepDocument]:

@@ -9,6 +9,7 @@ from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrappe
 from replctl.cli.screens import UNLIMITED, age, state_span
 from replctl.cli.tables import HEALTH_ROLES
 from replctl.core.durations import format_duration, format_time
+from replctl.core.journal import Drill
 from replctl.core.model import Link, Observation, Pair, Verb
 from replctl.core.plans import Decision, Plan
 from replctl.core.results import EndStatus, Explanation, ReplicationStatus
@@ -21,7 +22,7 @@ def explanation(explained: Explanation, now: float, width: int | None) -> list[L
     """All of it."""
     room = width or UNLIMITED
     status = explained.status
-    lines = _head(status, room)
+    lines = _head(status, now, room)
     for label, end, seen in (
         ("local", status.local, explained.pair.local),
         ("peer", status.peer, explained.pair.peer),
@@ -38,7 +39,7 @@ def _labelled(label: str, text: str, room: int, role: Role = Role.PLAIN) -> list
     return wrapped(text, room, first=line(f"  {label:<{LABEL}}"), indent=LABEL + 2, role=role)
 
 
-def _head(status: ReplicationStatus, room: int) -> list[Line]:
+def _head(status: ReplicationStatus, now: float, room: int) -> list[Line]:
     health = Span(status.health.value.replace("_", " "), HEALTH_ROLES[status.health])
     lines = [line(strong(status.replication.key), ": ", health)]
     lines += wrapped(status.message, room, first=line("  "), indent=2) if status.message else []
@@ -55,7 +56,17 @@ def _head(status: ReplicationStatus, room: int) -> list[Line]:
         lines += _labelled("hold", f"{status.hold.owner}: {status.hold.reason}", room, Role.WARN)
     if status.drill:
         lines += _labelled("drill", "a failover test is running", room, Role.WARN)
+    if status.last_drill is not None:
+        lines += _labelled("last drill", _last_drill(status.last_drill, now), room)
     return lines
+
+
+def _last_drill(drill: Drill, now: float) -> str:
+    """Of the last failover test when it was, and how long it took."""
+    if drill.finished is None:
+        return f"began {age(drill.started, now)} on {drill.backend}; its end is not known here"
+    lasted = "" if drill.seconds is None else f", and lasted {format_duration(drill.seconds)}"
+    return f"ended {age(drill.finished, now)} on {drill.backend}{lasted}"
 
 
 def _end(label: str, end: EndStatus, seen: Observation, now: float, room: int) -> list[Line]:

@@ -15,7 +15,7 @@ from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrappe
 from replctl.core.durations import format_duration, format_time
 from replctl.core.errors import Finding
 from replctl.core.guards import GUARDS
-from replctl.core.journal import OperationRecord, StepPhase, StepRecord
+from replctl.core.journal import Drill, OperationRecord, StepPhase, StepRecord
 from replctl.core.model import Holder, Pair, State, Verb
 from replctl.core.outcomes import OPEN, Outcome
 from replctl.core.plans import DataLoss, Evidence, GuardRefusal, Plan, Refusal, Step
@@ -28,6 +28,9 @@ AFTER: Mapping[str, str] = {
     Verb.RESUME: "copying on both sides",
     Verb.SYNC: "the replica holds a new copy",
     Verb.RESYNC: "copying on both sides",
+    Verb.DRILL_START: "the replica is open for a test",
+    Verb.DRILL_STOP: "the test is over",
+    Verb.DELETE: "not replicated on either side",
 }
 UNLIMITED = 100_000  # columns, for a pipe
 MARKS: Mapping[Outcome, Span] = {
@@ -217,10 +220,53 @@ def result(done: OperationResult, now: float, width: int | None) -> list[Line]:
         lines.extend(failure(done.failure, room, indent=2))
     if done.refusal is not None:  # a guard spoke up on the way, when something may have been changed already
         lines.extend(_grounds(replace(done.refusal, data_loss=None), now, room))
+    if done.drill is not None:
+        lines.extend(drill(done.drill, now, room))
     for each in done.left_to_do:
         lines.extend(wrapped(each, room, first=line("  left to do: "), indent=4))
     lines.extend(_footer(done))
     return lines
+
+
+def drill(tested: Drill, now: float, room: int) -> list[Line]:
+    """The report of a failover test: what was tested, how long, what production did, what came back."""
+    data = f"snapshot {tested.snapshot}" if tested.snapshot else _as_of(tested.point, now)
+    facts = [("tested", f"{tested.tested} on {tested.backend}, {data}")]
+    if tested.finished is None:
+        started = tested.started if tested.started is not None else now
+        facts.append(("since", format_time(started)))
+        return _report(facts, room)
+    lasted = (
+        "not known: it was begun elsewhere" if tested.seconds is None else format_duration(tested.seconds)
+    )
+    facts += [("lasted", lasted), ("production", _production(tested))]
+    state = shown(tested.came_back) if tested.came_back is not None else "nothing that could be read"
+    flow = f", {tested.flow}" if tested.flow is not None else ""
+    facts.append(("came back", f"{state} on {tested.backend}{flow}, {_as_of(tested.point_after, now)}"))
+    facts.append(("test data", "kept as a snapshot on the array" if tested.kept_data else "dropped"))
+    return _report(facts, room)
+
+
+def _report(facts: Sequence[tuple[str, str]], room: int) -> list[Line]:
+    return [
+        each
+        for label, text in facts
+        for each in wrapped(text, room, first=line(f"  {label + ':':<12}"), indent=14)
+    ]
+
+
+def _as_of(point: float | None, now: float) -> str:
+    if point is None:
+        return "of a time that is not known"
+    return f"as of {format_time(point)} ({age(point, now)})"
+
+
+def _production(tested: Drill) -> str:
+    state = "not read at the end" if tested.production_state is None else shown(tested.production_state)
+    if tested.role_changes is None:
+        return f"{tested.production}: {state}; whether it changed meanwhile is not known"
+    changes = "no role change" if not tested.role_changes else f"{tested.role_changes} role changes"
+    return f"{tested.production}: {state}, {changes} seen meanwhile"
 
 
 def brief(done: OperationResult) -> Line:

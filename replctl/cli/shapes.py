@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypedDict
 
 from replctl.core.breaker import Position
-from replctl.core.model import Health, Mode, Scalar, StateNote
+from replctl.core.model import Flow, Health, Mode, Scalar, StateNote
 from replctl.core.outcomes import Outcome
 
 Time = Annotated[str, "date-time"]
@@ -71,6 +71,26 @@ class ErrorDocument(TypedDict):
     retry_at: Time | None
 
 
+class DrillDocument(TypedDict):
+    """A failover test. `role_changes` are production's while it ran; null: not known, and so is a null time."""
+
+    operation_id: str
+    backend: str
+    production: str
+    tested: str
+    last_consistent_point: Time | None
+    snapshot: str | None
+    started: Time | None
+    finished: Time | None
+    seconds: float | None
+    kept_data: bool
+    role_changes: int | None
+    production_state: StateWord | None
+    came_back: StateWord | None
+    copying: Flow | None
+    last_consistent_point_after: Time | None
+
+
 class OperationDocument(TypedDict):
     operation_id: str | None
     correlation_id: str
@@ -92,6 +112,7 @@ class OperationDocument(TypedDict):
     refusal: RefusalDocument | None
     conflict: ConflictDocument | None
     error: ErrorDocument | None
+    drill: DrillDocument | None
 
 
 class _ActionDocument(TypedDict):
@@ -146,6 +167,7 @@ class ReplicationDocument(TypedDict):
     rpo_seconds: float | None
     hold: HoldDocument | None
     drill: bool
+    last_drill: DrillDocument | None
     operation: str | None
     local: EndDocument
     peer: EndDocument | None

@@ -43,6 +43,8 @@ ADVICE: Mapping[Health, str] = {
     Health.DEGRADED: "copying does not run as it should: replctl explain {key}",
 }
 
+NOT_REPLICATED = "neither side is replicated: replctl create {key}"
+
 
 def worst_first(report: StatusReport) -> list[ReplicationStatus]:
     """What is wrong on top, then in the order of names."""
@@ -58,7 +60,7 @@ def status(report: StatusReport, width: int | None, *, wide: bool = False) -> li
     rows = [_row(each, report.observed_at, wide) for each in ordered]
     headers = ["NAME", "STATE", "MODE", "HEALTH", "POINT", "LOCAL", "PEER"]
     if wide:
-        headers += ["WANTED", "IN SYNC", "RPO", "GROUP", "OPERATION", "READ"]
+        headers += ["WANTED", "IN SYNC", "RPO", "GROUP", "OPERATION", "TESTED", "READ"]
     lines = table(headers, rows, width, remark="MESSAGE")
     return [*lines, *status_footer(report, ordered, width)]
 
@@ -121,8 +123,17 @@ def _wide_cells(status: ReplicationStatus, now: float) -> list[Span]:
         Span(NOTHING if rpo is None else format_duration(rpo)),
         Span(status.replication.group or NOTHING),
         Span(status.operation_id or NOTHING),
+        _tested(status, now),
         Span(age(status.local.observed_at, now) or "never"),
     ]
+
+
+def _tested(status: ReplicationStatus, now: float) -> Span:
+    """How long ago the last failover test ended, as far as this store knows."""
+    if status.drill:
+        return Span("running", Role.BUSY)
+    last = status.last_drill
+    return Span(NOTHING if last is None or last.finished is None else age(last.finished, now))
 
 
 def _state(status: ReplicationStatus) -> Span:
@@ -167,10 +178,13 @@ def status_footer(
         lines.extend(wrapped(_silence(backend, report), room, indent=2, role=Role.BAD))
     worst = ordered[0]
     if worst.health is not Health.HEALTHY:
-        lines.extend(
-            wrapped("next: " + ADVICE[worst.health].format(key=worst.replication.key), room, indent=2)
-        )
+        lines.extend(wrapped("next: " + _advice(worst), room, indent=2))
     return lines
+
+
+def _advice(worst: ReplicationStatus) -> str:
+    absent = {worst.local.state_note, worst.peer.state_note} == {StateNote.ABSENT}
+    return (NOT_REPLICATED if absent else ADVICE[worst.health]).format(key=worst.replication.key)
 
 
 def _silence(backend: str, report: StatusReport) -> str:

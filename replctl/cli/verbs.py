@@ -36,7 +36,7 @@ def promote(
     Planned: the sides swap roles and nothing is lost. Unplanned only with --peer-is-down; what would be lost is
     stated first.
     """
-    return _act(
+    return order(
         context,
         common,
         looking,
@@ -63,7 +63,7 @@ def demote(
 
     Planned: nothing is lost.
     """
-    return _act(
+    return order(
         context, common, looking, acting, Verb.DEMOTE, names, choosing, acknowledged(hold, None, None)
     )
 
@@ -81,7 +81,7 @@ def failover(
     common: Common,
 ) -> int:
     """Promote or demote, whichever makes BACKEND the source."""
-    return _act(
+    return order(
         context,
         common,
         looking,
@@ -111,7 +111,7 @@ def reprotect(
     For the time after an unplanned promotion: the survivor keeps its data and replicates to the old source.
     """
     given = acknowledged(hold, None, guards)
-    return _act(
+    return order(
         context, common, looking, acting, Verb.REPROTECT, names, choosing, given, survivor=guards.survivor
     )
 
@@ -131,7 +131,9 @@ def pause(
     Both sides must answer, because it counts only once it is seen on both. With the link down it reaches one side
     only (exit 3); a second pause, once the link is back, reaches both. Waits 2m.
     """
-    return _act(context, common, looking, acting, Verb.PAUSE, names, choosing, acknowledged(hold, None, None))
+    return order(
+        context, common, looking, acting, Verb.PAUSE, names, choosing, acknowledged(hold, None, None)
+    )
 
 
 def resume(
@@ -149,7 +151,7 @@ def resume(
     Only what a person paused: what the array paused for its own maintenance it resumes itself. Waits 2m; a copy
     that takes longer goes on (exit 8).
     """
-    return _act(
+    return order(
         context, common, looking, acting, Verb.RESUME, names, choosing, acknowledged(hold, None, None)
     )
 
@@ -169,7 +171,7 @@ def sync(
     Done when the replica holds a copy that began after the command did; one that is running already is waited for
     first. Never `unchanged`. For asynchronous replications only.
     """
-    return _act(context, common, looking, acting, Verb.SYNC, names, choosing, acknowledged(hold, None, None))
+    return order(context, common, looking, acting, Verb.SYNC, names, choosing, acknowledged(hold, None, None))
 
 
 def resync(
@@ -186,12 +188,52 @@ def resync(
 
     Whatever stopped it: a pause is resumed, and after an error of the array a copy is made.
     """
-    return _act(
+    return order(
         context, common, looking, acting, Verb.RESYNC, names, choosing, acknowledged(hold, None, None)
     )
 
 
-def _act(
+def create(
+    context: typer.Context,
+    *,
+    names: Names = None,
+    choosing: Choosing,
+    acting: Acting,
+    hold: HoldGuard,
+    looking: Looking,
+    common: Common,
+) -> int:
+    """Replicate what is not replicated yet, as the file says.
+
+    The end that the file does not make the replica must exist; the file names its protection policy there, which
+    the array has already. Done when the first copy is complete; a policy that is there already is never replaced.
+    """
+    return order(
+        context, common, looking, acting, Verb.CREATE, names, choosing, acknowledged(hold, None, None)
+    )
+
+
+def delete(
+    context: typer.Context,
+    *,
+    names: Names = None,
+    choosing: Choosing,
+    acting: Acting,
+    hold: HoldGuard,
+    looking: Looking,
+    common: Common,
+) -> int:
+    """End replication on both sides; no volume is removed.
+
+    The source loses its protection policy and its hosts go on; the copy stays where it is, as old as it is then.
+    The entry stays in the file. Both sides must answer.
+    """
+    return order(
+        context, common, looking, acting, Verb.DELETE, names, choosing, acknowledged(hold, None, None)
+    )
+
+
+def order(
     context: typer.Context,
     common: Common,
     looking: Looking,
@@ -204,10 +246,12 @@ def _act(
     to: str | None = None,
     survivor: str | None = None,
     snapshot: str | None = None,
+    keep_test_data: bool = False,
 ) -> int:
+    """Have a verb carried out, for whichever command it was that asked for it."""
     from replctl.cli.acting import Order, act
 
-    order = Order(
+    ordered = Order(
         verb=verb,
         names=names or (),
         choosing=choosing,
@@ -215,5 +259,6 @@ def _act(
         to=to,
         survivor=survivor,
         snapshot=snapshot,
+        keep_test_data=keep_test_data,
     )
-    return act(context.obj, common, looking, acting, order)
+    return act(context.obj, common, looking, acting, ordered)

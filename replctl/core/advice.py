@@ -23,7 +23,7 @@ def is_fenced(given: Acknowledgements) -> bool:
 
 def command(intent: Intent, verb: str, *words: str) -> str:
     """A command about the intent's replication."""
-    return shlex.join(["replctl", verb, intent.replication.key, *words])
+    return shlex.join(["replctl", *verb.split(), intent.replication.key, *words])
 
 
 def again(intent: Intent, guards: Iterable[GuardRefusal] = ()) -> str:
@@ -38,9 +38,10 @@ def _arguments(intent: Intent) -> list[str]:
     told = {
         "--to": intent.to if intent.verb is Verb.FAILOVER else None,
         "--survivor": intent.survivor if intent.verb is Verb.REPROTECT else None,
-        "--snapshot": intent.snapshot if intent.verb in (Verb.PROMOTE, Verb.FAILOVER) else None,
+        "--snapshot": intent.snapshot,
     }
-    return [word for option, value in told.items() if value is not None for word in (option, value)]
+    words = [word for option, value in told.items() if value is not None for word in (option, value)]
+    return [*words, "--keep"] if intent.keep_test_data else words
 
 
 def _kept(intent: Intent, asked: list[str]) -> Acknowledgements:

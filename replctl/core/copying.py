@@ -59,9 +59,9 @@ def ends_after(verb: Verb) -> tuple[EndGoal, EndGoal]:
 def judge(verb: Verb, source: Observation, replica: Observation) -> Verdict:
     """Whether the verb may be carried out on a source and its replica, both read and neither in a transient."""
     if source.state is not State.SOURCE or replica.state not in _HOLDS_A_COPY:
-        return _no(source, replica, next_verb="reprotect" if _severed(source, replica) else None)
+        return refused(source, replica, next_verb="reprotect" if _severed(source, replica) else None)
     if _severed(source, replica):
-        return _no(source, replica, next_verb="reprotect")
+        return refused(source, replica, next_verb="reprotect")
     match verb:
         case Verb.PAUSE:
             return _pause(source, replica)
@@ -79,11 +79,11 @@ def _pause(source: Observation, replica: Observation) -> Verdict:
     told = paused[0] if paused else source
     others = [end for end in (source, replica) if end not in paused]
     if "pause" not in told.permits or not {end.flow for end in others} <= _MOVING:
-        return _no(source, replica)
-    if not _lost(source, replica):
+        return refused(source, replica)
+    if not lost_ways(source, replica):
         return _GO
     if paused:  # asked for again it would reach the same end again
-        return _no(source, replica)
+        return refused(source, replica)
     note = f"the link is lost: the pause will reach {source.backend} alone, and resume waits for a second one"
     return Verdict(notes=(note,))
 
@@ -93,10 +93,10 @@ def _resume(source: Observation, replica: Observation) -> Verdict:
         return _SO_ALREADY
     paused = [end for end in (source, replica) if _by_a_person(end)]
     if len(paused) == 2:
-        return _no(source, replica) if _lost(source, replica) else _GO
+        return refused(source, replica) if lost_ways(source, replica) else _GO
     if paused:
-        return _no(source, replica, next_verb="pause")
-    return _no(source, replica, next_verb="resync" if _is_suspended(source, replica) else None)
+        return refused(source, replica, next_verb="pause")
+    return refused(source, replica, next_verb="resync" if _is_suspended(source, replica) else None)
 
 
 def _sync(source: Observation, replica: Observation) -> Verdict:
@@ -105,9 +105,9 @@ def _sync(source: Observation, replica: Observation) -> Verdict:
         return Verdict(guards=(GUARDS["unsupported"].says_no(fact("mode", value, source)),))
     if _by_a_person(source) or _by_a_person(replica):
         both = _by_a_person(source) and _by_a_person(replica)
-        return _no(source, replica, next_verb="resume" if both else "pause")
+        return refused(source, replica, next_verb="resume" if both else "pause")
     if not _takes_a_copy(source, replica):
-        return _no(source, replica)
+        return refused(source, replica)
     if replica.point is None or replica.point.at is None:
         value = "its last consistent point is not known, so that a newer one could not be told"
         return Verdict(guards=(GUARDS["stale-observation"].says_no(fact("point", value, replica)),))
@@ -116,24 +116,24 @@ def _sync(source: Observation, replica: Observation) -> Verdict:
 
 def _resync(source: Observation, replica: Observation) -> Verdict:
     if source.flow is replica.flow is Flow.RUNNING and replica.state is State.REPLICA:
-        return _SO_ALREADY if source.healthy and replica.healthy else _no(source, replica)
+        return _SO_ALREADY if source.healthy and replica.healthy else refused(source, replica)
     paused = [end for end in (source, replica) if _by_a_person(end)]
     if len(paused) == 2:
-        return _no(source, replica) if _lost(source, replica) else _GO
+        return refused(source, replica) if lost_ways(source, replica) else _GO
     if paused:
-        return _no(source, replica, next_verb="pause")
+        return refused(source, replica, next_verb="pause")
     if _is_suspended(source, replica):
         ready = _takes_a_copy(source, replica) and "sync" in source.permits
         mirrored = "sync" not in source.permits and "pause" in source.permits
-        return _GO if ready else _no(source, replica, next_verb="pause" if mirrored else None)
-    return _no(source, replica)
+        return _GO if ready else refused(source, replica, next_verb="pause" if mirrored else None)
+    return refused(source, replica)
 
 
 def _takes_a_copy(source: Observation, replica: Observation) -> bool:
     """Whether the source may be told to copy now, or is at it."""
     able = "sync" in source.permits or source.flow is Flow.RUNNING
     moving = {source.flow, replica.flow} <= _MOVING
-    return able and moving and replica.state is State.REPLICA and not _lost(source, replica)
+    return able and moving and replica.state is State.REPLICA and not lost_ways(source, replica)
 
 
 def _by_a_person(end: Observation) -> bool:
@@ -149,7 +149,7 @@ def _severed(source: Observation, replica: Observation) -> bool:
     return Flow.SEVERED in (source.flow, replica.flow)
 
 
-def _lost(source: Observation, replica: Observation) -> list[Evidence]:
+def lost_ways(source: Observation, replica: Observation) -> list[Evidence]:
     """The ways between the two ends that are known to be lost; both are needed (CP §8)."""
     found = []
     for end in (source, replica):
@@ -160,9 +160,9 @@ def _lost(source: Observation, replica: Observation) -> list[Evidence]:
     return found
 
 
-def _no(source: Observation, replica: Observation, *, next_verb: str | None = None) -> Verdict:
+def refused(source: Observation, replica: Observation, *, next_verb: str | None = None) -> Verdict:
     """Refused by the backend's state, with what both ends read as and all that explains it."""
-    facts = [state_fact(source), state_fact(replica), *_lost(source, replica)]
+    facts = [state_fact(source), state_fact(replica), *lost_ways(source, replica)]
     if Flow.BROKEN in (source.flow, replica.flow):
         value = "what the backend lets be done in its error state is not documented"
         facts.append(Evidence(fact="contract", value=value))

@@ -43,6 +43,7 @@ _ALL = (
     Guard("backend-state", None, "the backend does not allow this in its present state"),
     Guard("drill-running", "--use-test-copy", "a failover test is running"),
     Guard("identity-changed", None, "the name now means another thing than it did"),
+    Guard("undeclared", None, "the desired-state file does not say how it is to be made"),
     Guard("not-a-pair", None, "each end names another counterpart than the file does"),
     Guard("unsupported", None, "replctl does not change things of this kind"),
     Guard("confirmation", "-y", "a change off a terminal wants to be confirmed"),

@@ -24,6 +24,8 @@ def judge(pair: Pair) -> tuple[Health, str]:
         return Health.FAILED, f"{broken.backend}: {broken.sentence}"
     if None in states:
         return _unknown_word(pair)
+    if states == {State.NONE}:
+        return Health.NO_SOURCE, "nothing replicates it"
     if not states & _SOURCE_LIKE:
         return Health.NO_SOURCE, "neither end is the source"
     return _between(pair)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from replctl.core.model import State, Who
+from replctl.core.model import Flow, State, Who
 from replctl.core.outcomes import OPEN, Outcome
 from replctl.core.plans import Course, DataLoss
 
@@ -65,6 +65,7 @@ class OperationRecord:
     deadline_at: float
     steps: tuple[StepRecord, ...]
     snapshot: str | None = None
+    keep_test_data: bool = False
     data_loss: DataLoss | None = None
     outcome: Outcome | None = None
     finished: float | None = None
@@ -91,6 +92,39 @@ class TransitionRecord:
     who: str
     operation_id: str | None = None
     sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """A failover test of one replication, as we know it (design §4).
+
+    `backend` held the copy that was tested, `production` was the source meanwhile. `point` is the last consistent
+    point of what was tested, unless it began from `snapshot`. `started` None: somebody else began it. The fields
+    after `finished` say what was so at the end; `role_changes` are those of `production` during the test, None when
+    that is not known.
+    """
+
+    operation_id: str
+    backend: str
+    production: str
+    tested: str
+    point: float | None = None
+    snapshot: str | None = None
+    started: float | None = None
+    finished: float | None = None
+    kept_data: bool = False
+    role_changes: int | None = None
+    production_state: State | None = None
+    came_back: State | None = None
+    flow: Flow | None = None
+    point_after: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it lasted; None while it runs, or when its beginning is not known."""
+        if self.started is None or self.finished is None:
+            return None
+        return max(0.0, self.finished - self.started)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

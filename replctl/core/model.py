@@ -97,6 +97,10 @@ class Verb(StrEnum):
     RESUME = "resume"
     SYNC = "sync"
     RESYNC = "resync"
+    DRILL_START = "drill start"
+    DRILL_STOP = "drill stop"
+    CREATE = "create"
+    DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +108,13 @@ class End:
     """One side of a replication: a thing on a configured backend.
 
     `locator` is how the file names it, e.g. `{"volume_group": "ledger-vg"}`; its keys belong to the driver.
+    `creation` is what only `create` reads, e.g. `{"policy": "gold"}`; it is no part of what the end is.
     """
 
     backend: str
     kind: str
     locator: tuple[tuple[str, str], ...]
+    creation: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
     def words(self) -> dict[str, str]:
@@ -140,6 +146,11 @@ class Replication:
 
     def end(self, side: Side) -> End:
         return self.local if side is Side.LOCAL else self.peer
+
+    @property
+    def born_at(self) -> Side:
+        """The side that `create` makes the source."""
+        return Side.LOCAL if self.desired_state is State.SOURCE else Side.PEER
 
     def side_of(self, backend: str) -> Side | None:
         if backend == self.local.backend:
@@ -235,6 +246,18 @@ class Observation:
         return self.trouble is None or self.trouble.kind in (TroubleKind.ABSENT, TroubleKind.AMBIGUOUS)
 
     @property
+    def absent(self) -> bool:
+        """Whether the backend answered that nothing of the kind is there."""
+        return self.trouble is not None and self.trouble.kind is TroubleKind.ABSENT
+
+    @property
+    def known_state(self) -> State | None:
+        """The state that it proves: of what is proven not to be there `NONE`, of what was not read nothing."""
+        if self.absent:
+            return State.NONE
+        return self.state if self.trouble is None else None
+
+    @property
     def changing(self) -> bool:
         return self.flow is Flow.CHANGING
 
@@ -315,7 +338,7 @@ class Intent:
     """What is asked of one replication.
 
     `to` is the backend of `failover --to`; `survivor` the backend that `reprotect` shall keep; `snapshot` a
-    snapshot to promote from.
+    snapshot to promote, or to test, from. `keep_test_data` asks a failover test that ends to leave a snapshot.
     """
 
     verb: Verb
@@ -324,6 +347,7 @@ class Intent:
     to: str | None = None
     survivor: str | None = None
     snapshot: str | None = None
+    keep_test_data: bool = False
 
     @property
     def facing(self) -> Intent:
@@ -348,6 +372,18 @@ class Intent:
         """Whether the local end shall become the source without the other: acknowledged and unplanned."""
         return self.makes_local_source and self.acknowledged.unplanned
 
+    def needs(self, pair: Pair, side: Side) -> bool:
+        """Whether nothing can be done, or said, while that side cannot be read."""
+        seen = pair.end(side)
+        if self.verb is Verb.DELETE:
+            return not seen.absent
+        if self.verb is Verb.CREATE:
+            return side is self.replication.born_at or not seen.absent
+        if self.verb is Verb.DRILL_STOP:  # the array that tests ends it alone, if it must
+            other = pair.end(side.other)
+            return not (other.drill and other.state is not State.SOURCE)
+        return side is Side.LOCAL or not self.is_takeover
+
     @property
     def answers_unplanned(self) -> bool:
         """Whether a person acknowledged, with this command, what a step without the other end's consent does."""
@@ -360,7 +396,8 @@ class Intent:
         """Equal for intents that may join one another's operation: verb, end, aim, planned or not."""
         aim = self.to or self.survivor or ""
         way = "unplanned" if self.acknowledged.unplanned else "planned"
-        return f"{self.verb.value}:{self.replication.local.backend}:{aim}:{way}:{self.snapshot or ''}"
+        told = f"{self.snapshot or ''}{':keep' if self.keep_test_data else ''}"
+        return f"{self.verb.value}:{self.replication.local.backend}:{aim}:{way}:{told}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from types import MappingProxyType
 
-from replctl.core import copying
+from replctl.core import copying, drills, making
 from replctl.core.advice import again, command, is_fenced
 from replctl.core.evidence import fact, peer_evidence, state_fact, strangers
 from replctl.core.guards import GUARDS
@@ -59,6 +60,11 @@ _SETTLED = frozenset({Flow.RUNNING, Flow.PAUSED, Flow.SUSPENDED})
 _ANSWERED = frozenset({TroubleKind.ABSENT, TroubleKind.AMBIGUOUS})
 _NOT_THE_SOURCE = frozenset({State.REPLICA, State.SYNCING})
 _TIME_ANSWERS = frozenset({"foreign-operation", "operation-open"})  # exit 7
+_ROLES_STAY = MappingProxyType({**copying.COURSES, **drills.COURSES, **making.COURSES})
+_DESPITE_A_TEST = frozenset(
+    {Verb.PAUSE, Verb.RESUME, *drills.COURSES}
+)  # nothing that arrives is applied (CP §8)
+_NEEDS_ITS_OWN = frozenset({*drills.COURSES, *making.COURSES})
 
 
 def decide(intent: Intent, pair: Pair, context: Context, recipe: Recipe) -> Decision:
@@ -80,7 +86,7 @@ class _Case:
         self.recipe = recipe
         self.acknowledged = intent.acknowledged
         self.aim = _aim(intent)
-        self.side = self._source() if intent.verb in copying.COURSES else self.aim or Side.LOCAL
+        self.side = self._source() if intent.verb in _ROLES_STAY else self.aim or Side.LOCAL
         self.loss: DataLoss | None = None
 
     @property
@@ -97,15 +103,19 @@ class _Case:
         return self.acknowledged.unplanned and self.intent.verb in (Verb.PROMOTE, Verb.FAILOVER)
 
     def _source(self) -> Side:
-        """The side that is the source, for verbs that leave it so."""
-        return next((side for side in Side if self.pair.end(side).state is State.SOURCE), Side.LOCAL)
+        """The side that is the source, or shall be where none is, for verbs that turn nothing."""
+        if self.intent.verb is Verb.CREATE:
+            return self.intent.replication.born_at
+        sources = [side for side in Side if self.pair.end(side).state is State.SOURCE]
+        testing = [side.other for side in Side if self.pair.end(side).drill]  # and the source may not answer
+        return next(iter((*sources, *testing)), Side.LOCAL)
 
     def decide(self) -> Decision:
         bars = list(self._bars())
         if bars:
             return self._refuse([*bars, *self._held()])
-        if self.intent.verb in copying.COURSES:
-            return self._keep_copying()
+        if self.intent.verb in _ROLES_STAY:
+            return self._leave_roles()
         if self.intent.verb is Verb.REPROTECT:
             return self._reprotect()
         return self._take_over() if self.alone else self._switch()
@@ -133,12 +143,18 @@ class _Case:
 
     def _unread(self) -> Iterator[Evidence]:
         """Ends that the course cannot do without, and that were not read, or too long ago."""
-        for seen in (self.pair.local, self.pair.peer):
+        for side in Side:
+            seen = self.pair.end(side)
             if seen.trouble is not None:
-                if seen is self.new or self._needs_old():
+                if self._needs(side):
                     yield state_fact(seen)
             elif (age := self.context.now - seen.observed_at) > FRESH_SECONDS:
                 yield fact("age", f"read {age:.0f}s ago: too long for a change", seen)
+
+    def _needs(self, side: Side) -> bool:
+        if self.intent.verb in _NEEDS_ITS_OWN:
+            return self.intent.needs(self.pair, side)
+        return side is self.side or self._needs_old()
 
     def _needs_old(self) -> bool:
         """Without the old source nothing is possible but to take its place, and that only for a replica."""
@@ -151,7 +167,7 @@ class _Case:
         if self.aim is None:
             named = self.intent.survivor if self.intent.verb is Verb.REPROTECT else self.intent.to
             yield Evidence(fact="backend", value=f"{named or 'none'} is neither end of it")
-        if self.intent.snapshot is not None and not self.alone:
+        if self.intent.snapshot is not None and not self.alone and self.intent.verb is not Verb.DRILL_START:
             value = f"{self.intent.snapshot}: only an unplanned promotion can begin from one"
             yield Evidence(fact="snapshot", value=value)
         for seen in (self.pair.local, self.pair.peer):
@@ -430,26 +446,45 @@ class _Case:
             return []
         return [GUARDS["discards-local-data"].says_no(*facts)]
 
-    # -- roles as they are: pause, resume, sync, resync ------------------------------------------------------
+    # -- no role is turned: copying, failover tests, making and ending replication ---------------------------
 
-    def _keep_copying(self) -> Decision:
+    def _leave_roles(self) -> Decision:
         verb, foreign = self.intent.verb, self._foreign()
-        applied = verb in (Verb.PAUSE, Verb.RESUME)  # during a test nothing that arrives is applied (CP §8)
-        verdict = copying.judge(verb, self.new, self.old)
+        verdict = self._verdict()
         if verdict.unchanged:
-            return self._unchanged(self._flowing())
-        shared = [*self._held(), *(() if applied else self._drill()), *foreign]
+            return replace(self._unchanged(self._after(so_already=True)), to_state=self._state_after())
+        shared = [*self._held(), *(() if verb in _DESPITE_A_TEST else self._drill()), *foreign]
         guards = [*shared, *(() if foreign else verdict.guards)]
         if guards:
             following = command(self.intent, verdict.next_verb) if verdict.next_verb else None
             return self._refuse(guards, None if shared else following)
-        plan = self._plan(copying.COURSES[verb])
-        return replace(plan, goal=self._flowing(), notes=verdict.notes) if isinstance(plan, Plan) else plan
+        plan = self._plan(_ROLES_STAY[verb])
+        if isinstance(plan, Refusal):
+            return plan
+        return replace(plan, goal=self._after(), to_state=self._state_after(), notes=verdict.notes)
 
-    def _flowing(self) -> Goal:
-        """Both ends in their roles, and the copying between them as the verb leaves it."""
-        source, replica = copying.ends_after(self.intent.verb)
+    def _verdict(self) -> copying.Verdict:
+        verb = self.intent.verb
+        if verb in drills.COURSES:
+            return drills.judge(self.intent, self.new, self.old)
+        if verb in making.COURSES:
+            return making.judge(self.intent, self.new, self.old, self.recipe)
+        return copying.judge(verb, self.new, self.old)
+
+    def _after(self, *, so_already: bool = False) -> Goal:
+        """What the verb leaves both ends as."""
+        verb = self.intent.verb
+        if verb in drills.COURSES:
+            source, replica = drills.ends_after(verb, self.new, so_already=so_already)
+        else:
+            source, replica = (making if verb in making.COURSES else copying).ends_after(verb)
         return Goal(source, replica) if self.side is Side.LOCAL else Goal(replica, source)
+
+    def _state_after(self) -> State:
+        """Of the local end."""
+        if self.intent.verb is Verb.DELETE:
+            return State.NONE
+        return State.SOURCE if self.side is Side.LOCAL else State.REPLICA
 
     # -- answers ---------------------------------------------------------------------------------------------
 
@@ -458,6 +493,7 @@ class _Case:
             "use_test_copy": self.acknowledged.use_test_copy,
             "snapshot": self.intent.snapshot,
             "since": self.context.now,
+            **told(self.intent, self.side, self.pair),
         }
         return self.recipe.steps(course, self.side, self.pair, arguments)
 
@@ -485,7 +521,7 @@ class _Case:
             new_source=self.side,
             steps=steps,
             goal=_alone(self.side) if course is Course.TAKEOVER else _roles(self.side),
-            from_state=self.pair.local.state,
+            from_state=self.pair.local.known_state,
             to_state=State.SOURCE if self.side is Side.LOCAL else State.REPLICA,
             acknowledged=self.acknowledged,
             data_loss=self._accepted(),
@@ -520,6 +556,17 @@ class _Case:
         if "stale-observation" in names and TroubleKind.BREAKER in kinds:
             return f"{again(self.intent)} --probe"
         return command(self.intent, "explain")
+
+
+def told(intent: Intent, source: Side, pair: Pair) -> dict[str, Scalar]:
+    """What the file and the command say that a recipe needs: words for `create`, and how a test ends."""
+    words: dict[str, Scalar] = {}
+    for name, side in (("source", source), ("replica", source.other)):
+        words |= {f"{name}_{key}": word for key, word in intent.replication.end(side).creation}
+    if intent.verb is Verb.DRILL_STOP:
+        words["keep"] = intent.keep_test_data
+        words["alone"] = drills.is_alone(pair.end(source), pair.end(source.other))
+    return words
 
 
 def _aim(intent: Intent) -> Side | None:

@@ -25,6 +25,10 @@ class Course(StrEnum):
     RESUME = "resume"  # copying goes on after a pause
     SYNC = "sync"  # one copy now
     RESYNC = "resync"  # copying that stopped, for whatever reason, goes on
+    DRILL_START = "drill_start"  # the replica is opened for a test, production goes on
+    DRILL_STOP = "drill_stop"  # the test is over, the replica is a replica again
+    CREATE = "create"  # what is not replicated yet is, and the first copy is complete
+    DELETE = "delete"  # replication ends, on both sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +36,36 @@ class EndGoal:
     """What one end must be observed to be: any of the states, and of the flows and vendor words if some are named.
 
     Words are for recipes alone: only a driver knows what its vendor's mean. With `since` the end must hold what
-    was at the source at that time or later; a point that is not known is not that new.
+    was at the source at that time or later; a point that is not known is not that new. With `drill` a failover
+    test must be running there, or must not. `passing` are states that lead to one
+    of `states` by themselves. What is proven not to be there has the state `NONE`.
     """
 
     states: frozenset[State]
     flows: frozenset[Flow] = frozenset()
     words: frozenset[str] = frozenset()
     since: float | None = None
+    drill: bool | None = None
+    passing: frozenset[State] = frozenset()
 
     def met_by(self, seen: Observation) -> bool:
         spoken = not self.words or seen.word in self.words
-        return self.nearly_met_by(seen) and spoken and self._is_recent(seen)
+        tested = self.drill is None or seen.drill is self.drill
+        there = seen.known_state in self.states and self.nearly_met_by(seen)
+        return there and spoken and tested and self._is_recent(seen)
+
+    def can_judge(self, seen: Observation) -> bool:
+        """Whether the end was read; that nothing is there is an answer where this may be the goal."""
+        return seen.trouble is None or (seen.absent and State.NONE in self.states)
 
     def _is_recent(self, seen: Observation) -> bool:
         at = seen.point.at if seen.point is not None else None
         return self.since is None or (at is not None and at >= self.since)
 
     def nearly_met_by(self, seen: Observation) -> bool:
-        """Met but for the vendor's word and the point: on its way there, and nothing stands against it."""
-        if seen.trouble is not None or seen.state is None:
-            return False
-        return seen.state in self.states and (not self.flows or seen.flow in self.flows)
+        """Met but for word, test and point, or passing: on its way there, and nothing stands against it."""
+        state = seen.known_state
+        return state in self.states | self.passing and (not self.flows or seen.flow in self.flows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +123,11 @@ class Recipe(Protocol):
 
     Given the pair as seen it leaves out what is so already: an interrupted course gives its tail.
     """
+
+    @property
+    def declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The words that the file must say of the source, and of the replica, for `create`."""
+        ...
 
     def steps(
         self, course: Course, new_source: Side, pair: Pair, arguments: Mapping[str, Scalar]

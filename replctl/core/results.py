@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from replctl.core.journal import StepRecord
+from replctl.core.journal import Drill, StepRecord
 from replctl.core.model import (
     Health,
     Hold,
@@ -62,6 +62,7 @@ class OperationResult:
     plan: Plan | None = None
     pair: Pair | None = None
     left_to_do: tuple[str, ...] = ()
+    drill: Drill | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -89,7 +90,10 @@ class EndStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicationStatus:
-    """One line of `status`; `point_*` is the last consistent point, `in_sync` None when it cannot be told."""
+    """One line of `status`; `point_*` is the last consistent point, `in_sync` None when it cannot be told.
+
+    `drill`: a failover test runs now; `last_drill` is the last that the store knows, perhaps that one.
+    """
 
     replication: Replication
     state: State | None
@@ -103,6 +107,7 @@ class ReplicationStatus:
     point_as_of: float | None
     hold: Hold | None
     drill: bool
+    last_drill: Drill | None
     operation_id: str | None
     local: EndStatus
     peer: EndStatus

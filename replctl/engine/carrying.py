@@ -479,7 +479,13 @@ class _StepRun:
         return tuple(dict.fromkeys((*self.step.goal.sides, *self.step.begins.sides)))
 
     def _all_read(self, pair: Pair) -> bool:
-        return all(pair.end(side).trouble is None for side in self._sides())
+        return all(self._is_read(side, pair) for side in self._sides())
+
+    def _is_read(self, side: Side, pair: Pair) -> bool:
+        """Read; or proven not to be there, where the step speaks of that."""
+        goals = (self.step.goal.of(side), self.step.begins.of(side))
+        seen = pair.end(side)
+        return seen.trouble is None or any(goal.can_judge(seen) for goal in goals if goal is not None)
 
     def _changing(self, pair: Pair) -> bool:
         ends = [(side, pair.end(side)) for side in self._sides()]
@@ -547,7 +553,7 @@ class _StepRun:
         """The deadline has come: say what is known, which is never that it failed."""
         operation = self.carrier.record.operation_id
         remedy = f"replctl op resume {operation}"
-        goal_read = all(pair.end(side).trouble is None for side in self.step.goal.sides)
+        goal_read = all(self._is_read(side, pair) for side in self.step.goal.sides)
         under_way = self.step.goal.nearly_met_by(pair) and not self._untouched(pair)
         running = self._changing(pair) or self.step.action is None or self._job_runs() or under_way
         if goal_read and running:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from replctl.clock import Clock
+from replctl.core import drills
 from replctl.core.counts import reconciled
 from replctl.core.errors import Conflict, InvalidInput, Locked, NotFound, ReplctlError, StoreRefused
 from replctl.core.events import Noticed, OperationBegan, OperationEnded, Report
-from replctl.core.journal import OperationRecord, StepRecord
+from replctl.core.journal import Drill, OperationRecord, StepRecord
 from replctl.core.model import (
     Acknowledgements,
     Holder,
@@ -31,10 +32,11 @@ from replctl.core.model import (
     Who,
 )
 from replctl.core.outcomes import OPEN, Outcome, outcome_of
-from replctl.core.planner import decide
+from replctl.core.planner import decide, told
 from replctl.core.plans import Course, Decision, Goal, Plan, Refusal, Step
 from replctl.core.results import Explanation, Failure, OperationResult, StatusReport
 from replctl.correlation import correlation, current, under
+from replctl.engine import drills as testing
 from replctl.engine.backends import Backends
 from replctl.engine.carrying import Carrier, Desk
 from replctl.engine.endings import Ending
@@ -189,6 +191,7 @@ class Engine:
             "snapshot": intent.snapshot,
             "since": record.began,
             "sent": any(step.sends for step in record.steps),
+            **told(intent, side, pair),
         }
         steps = recipe.steps(course, side, pair, arguments)
         return Plan(
@@ -214,9 +217,9 @@ class Engine:
 
         `alone`: what is gone on with concerns the local end only.
         """
-        if pair.local.trouble is not None:
+        if pair.local.trouble is not None and intent.needs(pair, Side.LOCAL):
             return self._tell.troubled(intent, pair.local, remedy=_other_site(intent, pair))
-        if pair.peer.trouble is None or intent.is_takeover or alone:
+        if pair.peer.trouble is None or alone or not intent.needs(pair, Side.PEER):
             return None
         planned_promotion = intent.makes_local_source
         if planned_promotion and pair.peer.trouble.kind not in _OURS_TO_MEND:
@@ -308,7 +311,7 @@ class Engine:
                 anchor=anchor,
             )
         )
-        return self._tell.result(
+        result = self._tell.result(
             proposal.intent,
             ending.outcome,
             record=record,
@@ -317,6 +320,8 @@ class Engine:
             pair=carrier.pair,
             plan=proposal.plan,
         )
+        tested = ending.outcome is Outcome.SUCCEEDED and proposal.intent.verb in drills.COURSES
+        return replace(result, drill=self._remember_drill(carrier, at=record.finished)) if tested else result
 
     def _finish(self, carrier: Carrier, ending: Ending) -> tuple[OperationRecord, str | None]:
         anchor = None
@@ -338,6 +343,22 @@ class Engine:
         """After an acknowledged unplanned promotion the journal knows who holds the newer writes (design §3)."""
         alone = record.course is Course.TAKEOVER
         self._store.set_survivor(record.replication, record.new_source if alone else None)
+
+    def _remember_drill(self, carrier: Carrier, at: float | None) -> Drill:
+        """What the operation began, or ended: the report of a test (design §4)."""
+        intent, record, pair = carrier.intent, carrier.record, carrier.pair
+        key, now = record.replication, self._clock.now() if at is None else at
+        try:
+            kept, moves = self._store.drill(key), self._store.transitions(key)
+            if intent.verb is Verb.DRILL_START:
+                drill = testing.begun(intent, record, pair, now)
+            else:
+                drill = testing.ended(intent, record, pair, kept, moves, now)
+            self._store.set_drill(key, drill)
+        except (StoreRefused, Conflict) as error:
+            self._report(Noticed(topic="journal", message=error.message))
+            drill = testing.ended(intent, record, pair, None, (), now)
+        return drill
 
     def _remember_identities(self, replication: Replication, pair: Pair) -> None:
         for side in Side:
@@ -372,6 +393,7 @@ class Engine:
             deadline_at=now + lasting,
             steps=tuple(_step_record(number, step, intent) for number, step in enumerate(plan.steps, 1)),
             snapshot=intent.snapshot,
+            keep_test_data=intent.keep_test_data,
             data_loss=plan.data_loss,
         )
 
@@ -477,6 +499,7 @@ class Engine:
             to=to,
             survivor=survivor,
             snapshot=record.snapshot,
+            keep_test_data=record.keep_test_data,
         )
         return intent.facing
 

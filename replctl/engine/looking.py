@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from replctl.clock import Clock
 from replctl.core.health import judge
-from replctl.core.journal import OperationRecord, StepPhase
+from replctl.core.journal import Drill, OperationRecord, StepPhase
 from replctl.core.model import (
     DAEMON,
     End,
@@ -34,6 +34,7 @@ from replctl.engine.ports import Store
 from replctl.engine.recollection import Memory, Recollection
 from replctl.resilience import Look
 
+_HOLDS_A_COPY = frozenset({State.REPLICA, State.SYNCING})
 Judge = Callable[[Mapping[End, Observation]], None]
 """Raises InvalidConfiguration when what was read shows two entries to be one and the same thing (R78)."""
 
@@ -88,7 +89,10 @@ class Watcher:
         pairs = self.pairs(replications, look)
         memory = self.memory.observations()
         self.remember(replications, pairs)
-        lines = tuple(self._line(each, pairs[each.key], memory) for each in replications)
+        drills = self.memory.drills()
+        lines = tuple(
+            self._line(each, pairs[each.key], memory, drills.get(each.key)) for each in replications
+        )
         ends = [end for line in lines for end in (line.local, line.peer)]
         silent = frozenset(end.backend for end in ends if not end.reachable)
         return StatusReport(
@@ -99,9 +103,12 @@ class Watcher:
         )
 
     def line(self, replication: Replication, pair: Pair) -> ReplicationStatus:
-        return self._line(replication, pair, self.memory.observations())
+        drill = self.memory.drills().get(replication.key)
+        return self._line(replication, pair, self.memory.observations(), drill)
 
-    def _line(self, replication: Replication, pair: Pair, memory: Memory) -> ReplicationStatus:
+    def _line(
+        self, replication: Replication, pair: Pair, memory: Memory, drill: Drill | None
+    ) -> ReplicationStatus:
         key = replication.key
         health, message = judge(pair)
         unverified = self.memory.unverified(key)
@@ -119,7 +126,8 @@ class Watcher:
             point_source=point.point.source if point and point.point else None,
             point_as_of=point.observed_at if point else None,
             hold=self.memory.hold(key),
-            drill=pair.local.drill or pair.peer.drill,
+            drill=_is_tested(pair),
+            last_drill=drill,
             operation_id=operations[0].operation_id if operations else None,
             local=_end_status(pair.local, key, memory, unverified),
             peer=_end_status(pair.peer, key, memory, unverified),
@@ -238,6 +246,12 @@ def _point_of(pair: Pair, key: str, memory: Memory) -> Observation | None:
         if known.state is not State.SOURCE and known.point is not None:
             return known
     return None
+
+
+def _is_tested(pair: Pair) -> bool:
+    """Whether a failover test runs. The end that holds the copy knows; what the source shows may be old."""
+    replicas = [end for end in (pair.local, pair.peer) if end.trouble is None and end.state in _HOLDS_A_COPY]
+    return any(end.drill for end in replicas or (pair.local, pair.peer))
 
 
 def _in_sync(replication: Replication, pair: Pair) -> bool | None:

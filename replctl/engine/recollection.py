@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from replctl.core.errors import StoreRefused
 from replctl.core.events import Noticed, Report
-from replctl.core.journal import OperationRecord
+from replctl.core.journal import Drill, OperationRecord
 from replctl.core.model import Hold, Observation
 from replctl.engine.ports import Store
 
@@ -38,6 +38,9 @@ class Recollection:
 
     def hold(self, key: str) -> Hold | None:
         return self._read(lambda: self._store.hold(key), None)
+
+    def drills(self) -> Mapping[str, Drill]:
+        return self._read(self._store.drills, {})
 
     def survivor(self, key: str) -> str | None:
         return self._read(lambda: self._store.survivor(key), None)

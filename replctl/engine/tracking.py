@@ -9,14 +9,15 @@ from __future__ import annotations
 from replctl.clock import Clock
 from replctl.core.events import Report, StateMoved
 from replctl.core.journal import OperationRecord, TransitionRecord
-from replctl.core.model import Pair, Side, State
-from replctl.core.plans import Step
+from replctl.core.model import Observation, Pair, Side, State
+from replctl.core.plans import EndGoal, Step
 from replctl.core.states import way
 from replctl.correlation import current
 from replctl.engine.ports import Store
 
 OURS = "user_requested"
 FOREIGN = "external"
+_REMOVED = EndGoal(frozenset({State.NONE}))
 
 
 class Tracker:
@@ -39,8 +40,8 @@ class Tracker:
         for seen in (pair.local, pair.peer):
             if seen.backend in known:
                 self._known[seen.backend] = known[seen.backend]
-            if seen.trouble is None and seen.state is not None:
-                self._arrive(seen.backend, seen.state, may_be_ours=began)
+            if (state := _read_state(seen)) is not None:
+                self._arrive(seen.backend, state, may_be_ours=began)
 
     def caused(self, step: Step, backends: dict[Side, str]) -> None:
         """There is evidence that the step took: record the moves that it makes, once."""
@@ -52,16 +53,17 @@ class Tracker:
     def settled(self, pair: Pair, step: Step) -> None:
         """The step is over: both ends are what they read as now, by our hand only where the step has moves."""
         ours = {side for side, _, _ in step.moves}
+        removed = {side for side in step.goal.sides if step.goal.of(side) == _REMOVED}
         for side in Side:
-            seen = pair.end(side)
-            if seen.trouble is None and seen.state is not None:
-                self._arrive(seen.backend, seen.state, may_be_ours=side in ours)
+            state = pair.end(side).known_state if side in removed else _read_state(pair.end(side))
+            if state is not None:
+                self._arrive(pair.end(side).backend, state, may_be_ours=side in ours | removed)
 
     def _arrive(self, backend: str, target: State, *, may_be_ours: bool) -> None:
         origin = self._known.setdefault(backend, target)
         if origin is target:
             return
-        path = way(origin, target) if may_be_ours else ()
+        path = _our_way(origin, target) if may_be_ours else ()
         if not path:
             self._write(backend, origin, target, FOREIGN)
         for following in path:
@@ -88,3 +90,12 @@ class Tracker:
                 replication=record.replication, backend=backend, origin=origin, target=target, reason=reason
             )
         )
+
+
+def _read_state(seen: Observation) -> State | None:
+    return seen.state if seen.trouble is None else None
+
+
+def _our_way(origin: State, target: State) -> tuple[State, ...]:
+    """The states that our change led through. Removal ends any: it is no move of the state machine."""
+    return (target,) if target is State.NONE else way(origin, target)

@@ -49,27 +49,15 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A replication with what the file says beside it: its line, its hooks, and words for creating its ends.
-
-    `creation` holds, for the local and the peer end, what only `create` reads.
-    """
+    """A replication with what the file says beside it: its line and its hooks."""
 
     replication: Replication
     line: int
     hooks: Mapping[str, Hook]
-    creation: tuple[Mapping[str, str], Mapping[str, str]]
 
     @property
     def ends(self) -> tuple[End, End]:
         return self.replication.local, self.replication.peer
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One end as read, with its words for creation."""
-
-    end: End
-    creation: Mapping[str, str]
 
 
 def read_entries(
@@ -139,15 +127,12 @@ class _EntryReader:
             if key in self._readers
         }
         local, peer = values.get("local"), values.get("peer")
-        if not isinstance(local, _Side) or not isinstance(peer, _Side):
+        if not isinstance(local, End) or not isinstance(peer, End):
             return None
-        self._ends.compare(local.end, peer.end, table.lines["peer"], (*trail, "peer"))
+        self._ends.compare(local, peer, table.lines["peer"], (*trail, "peer"))
         if len(self._judge.findings) > before:
             return None
-        creation = (local.creation, peer.creation)
-        return Entry(
-            _replication(values, local.end, peer.end), table.line, values.get("hooks") or {}, creation
-        )
+        return Entry(_replication(values, local, peer), table.line, values.get("hooks") or {})
 
     def _labels(self, node: Node, trail: Trail) -> tuple[tuple[str, str], ...]:
         if not isinstance(node, Table):
@@ -192,7 +177,7 @@ class _EndReader:
         self._judge = judge
         self._kinds = kinds
 
-    def read(self, node: Node, trail: Trail) -> _Side | None:
+    def read(self, node: Node, trail: Trail) -> End | None:
         if not isinstance(node, Table):
             self._judge.find(
                 node.line, trail, shown(node), "a table, such as {backend: west, volume: ledger}"
@@ -210,10 +195,11 @@ class _EndReader:
             self._one_thing(node, trail)
         if len(self._judge.findings) > before:
             return None
-        locator = tuple((key, word) for key in THINGS[kind] if (word := words.get(key)))
-        return _Side(
-            End(backend, kind, locator), {key: word for key in CREATION[kind] if (word := words.get(key))}
+        locator, creation = (
+            tuple((key, word) for key in keys if (word := words.get(key)))
+            for keys in (THINGS[kind], CREATION[kind])
         )
+        return End(backend, kind, locator, creation)
 
     def compare(self, local: End, peer: End, line: int, trail: Trail) -> None:
         """An end and its peer stand on two backends of one kind."""

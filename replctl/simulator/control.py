@@ -213,7 +213,7 @@ class Control:
     def requests(
         self, array: str | None = None, since: int = 0, changes: bool = False
     ) -> list[dict[str, Any]]:
-        """Requests with a number above `since`; `changes`: only those that change replication sessions."""
+        """Requests with a number above `since`; `changes`: only those that change something."""
         with self._clock.lock:
             return self._log.read(array, since, changes)
 
@@ -339,6 +339,11 @@ class Control:
             self._world.settle(r, now)
             self._world.assign_session(r, self._source(name), now)
             return {array: end.session_id for array, end in r.ends.items()}
+
+    def strip(self, name: str) -> None:
+        """As if it had never been replicated: no session, no policy, and nothing yet where its copy will be."""
+        with self._clock.lock:
+            self._world.strip(self._replication(name), self._settled_now())
 
     # How the above is done
 

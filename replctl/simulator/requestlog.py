@@ -42,7 +42,7 @@ class Logged:
     @property
     def is_change(self) -> bool:
         """Whether it asked to change a replication session."""
-        return self.method != "GET" and "/replication_session/" in self.path
+        return self.method != "GET" and not self.path.endswith("/logout")
 
 
 def _read(body: bytes) -> Any:

@@ -89,6 +89,11 @@ def _entry(seed: int, index: int, namespace: str, name: str) -> Entry:
     )
 
 
+def policy_name(array: str) -> str:
+    """The protection policy of an array that replicates to the other one."""
+    return f"gold-dr-{array}"
+
+
 def password(seed: int, array: str) -> str:
     """The password of the one user of an array."""
     return "Sim-" + digest(seed, array, "password")[:20]
@@ -140,5 +145,6 @@ def _entry_text(entry: Entry) -> str:
     if entry.labels:
         lines.append(f"  labels: {json.dumps(dict(entry.labels))}")
     for side, backend in (("local", "west"), ("peer", "east")):
-        lines.append(f"  {side}: {{backend: {backend}, {entry.kind}: {entry.resource}}}")
+        policy = f", policy: {policy_name(backend)}" if backend == entry.source else ""
+        lines.append(f"  {side}: {{backend: {backend}, {entry.kind}: {entry.resource}{policy}}}")
     return "\n".join(lines) + "\n"

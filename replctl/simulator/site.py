@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from replctl.simulator.chance import digest, identifier
 from replctl.simulator.conditions import PEER
 from replctl.simulator.replication import End, Resource
+from replctl.simulator.scene import policy_name
 
 T = TypeVar("T")
 
@@ -66,7 +67,7 @@ class Rule:
         self.name = f"dr-5min-{origin}"
         self.rpo = "Five_Minutes"
         self.policy_id = identifier(seed, array, "policy", origin)
-        self.policy_name = f"gold-dr-{origin}"
+        self.policy_name = policy_name(origin)
         self.remote_system_id = remote_system_id
 
 
@@ -92,6 +93,18 @@ class Site:
         table, names = self._of(resource)
         table.add(resource.id, resource, bulk=bulk)
         names.setdefault(resource.name.lower(), []).append(resource)
+
+    def has(self, resource: Resource) -> bool:
+        """Whether it is there."""
+        return self._of(resource)[0].get(resource.id) is resource
+
+    def remove(self, resource: Resource) -> None:
+        """Take a volume or a group out, with its members."""
+        table, names = self._of(resource)
+        table.remove(resource.id)
+        names[resource.name.lower()].remove(resource)
+        for member in resource.members:
+            self.remove(member)
 
     def rename(self, resource: Resource, name: str) -> None:
         """Give a volume or a group another name."""

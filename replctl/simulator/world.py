@@ -137,11 +137,31 @@ class World:
             end.access = end is source
             end.operation = None
             end.session_id = self._session_id(r.index, array, r.generation)
+            self._appear(end.resource)
             end.resource.end = end
             end.views = []
             self.sites[array].sessions.add(end.session_id, end)
         r.settle_writers(self.conditions, now)
         operations.begin_initial_copy(r, self.conditions, source, now)
+
+    def strip(self, r: Replication, now: float) -> None:
+        """As if it had never been replicated: no session, no policy, and no copy where the array would make one."""
+        self.settle(r, now)
+        self._forget(r)
+        r.events.clear()
+        for end in r.ends.values():
+            end.resource.policy_id = None
+            if end.role == DESTINATION:
+                end.resource.was_destination = False
+                self.sites[end.array].remove(end.resource)
+
+    def _appear(self, resource: Resource) -> None:
+        """The array makes the volume, or the group with its members, that receives the copies."""
+        site = self.sites[resource.array]
+        if site.has(resource):
+            return
+        for each in (resource, *resource.members):
+            site.add(each)
 
     # The truth
 

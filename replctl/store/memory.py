@@ -12,6 +12,7 @@ from typing import TypeVar, cast
 
 from replctl.core.breaker import BreakerState
 from replctl.core.errors import ReplctlError
+from replctl.core.journal import Drill
 from replctl.core.model import Hold, Observation
 from replctl.store import records
 from replctl.store.database import NOT_WRITTEN, Backed, Connection
@@ -19,7 +20,7 @@ from replctl.store.database import NOT_WRITTEN, Backed, Connection
 BEST_EFFORT_SECONDS = 0.2  # how long a look waits for a busy store before it does without
 
 HOLD, SURVIVOR, UNVERIFIED, IDENTITY = "hold", "survivor", "unverified", "identity"
-OBSERVATION, BREAKER = "observation", "breaker"
+OBSERVATION, BREAKER, DRILL = "observation", "breaker", "drill"
 
 _PUT = "INSERT OR REPLACE INTO facts (kind, subject, detail, body) VALUES (?, ?, ?, ?)"
 
@@ -54,6 +55,22 @@ class Memory(Backed):
             self._remove(SURVIVOR, replication)
         else:
             self._put(SURVIVOR, replication, "", backend)
+
+    def drill(self, replication: str) -> Drill | None:
+        """The last failover test of it, running or ended."""
+        text = self._fact(DRILL, replication)
+        return None if text is None else self._read(records.drill, text, DRILL, replication)
+
+    def drills(self) -> Mapping[str, Drill]:
+        """The last of each; one that this replctl cannot understand is left out."""
+        found: dict[str, Drill] = {}
+        for replication, _, text in self._facts(DRILL):
+            with suppress(records.Unreadable):
+                found[replication] = records.drill(text)
+        return found
+
+    def set_drill(self, replication: str, drill: Drill) -> None:
+        self._put(DRILL, replication, "", records.encode(drill))
 
     def unverified(self, replication: str) -> frozenset[str]:
         found = self._database.rows(

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from replctl.core.breaker import BreakerState, Position
-from replctl.core.journal import OperationRecord, StepPhase, StepRecord, TransitionRecord
+from replctl.core.journal import Drill, OperationRecord, StepPhase, StepRecord, TransitionRecord
 from replctl.core.model import (
     Flow,
     Hold,
@@ -95,6 +95,7 @@ _trouble = _plain(Trouble, kind=TroubleKind)
 _holder = _plain(Holder, who=_who)
 _hold = _plain(Hold)
 _breaker = _plain(BreakerState, position=Position)
+_drill = _plain(Drill, production_state=State, came_back=State, flow=Flow)
 _step = _plain(StepRecord, phase=StepPhase, outcome=Outcome)
 _transition = _plain(TransitionRecord, origin=State, target=State)
 _observation = _plain(
@@ -153,6 +154,10 @@ def holder(text: str | bytes) -> Holder:
 
 def hold(text: str) -> Hold:
     return _hold(_parse(text))
+
+
+def drill(text: str) -> Drill:
+    return _drill(_parse(text))
 
 
 def breaker(text: str) -> BreakerState:

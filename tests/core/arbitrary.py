@@ -160,6 +160,9 @@ some_acknowledged = st.builds(
 acknowledgements = st.one_of(st.just(Acknowledgements()), everything_acknowledged, some_acknowledged)
 
 
+_FROM_A_SNAPSHOT = (Verb.PROMOTE, Verb.FAILOVER, Verb.DRILL_START)
+
+
 @st.composite
 def intents(draw: st.DrawFn, acknowledged: st.SearchStrategy[Acknowledgements] = acknowledgements) -> Intent:
     """Anything that may be asked; `--to` and `--survivor` with their verbs, as the command line takes them."""
@@ -171,5 +174,6 @@ def intents(draw: st.DrawFn, acknowledged: st.SearchStrategy[Acknowledgements] =
         acknowledged=draw(acknowledgements),
         to=draw(st.sampled_from(names)) if verb is Verb.FAILOVER else None,
         survivor=draw(st.sampled_from([None, *names])) if verb is Verb.REPROTECT else None,
-        snapshot=draw(_rarely(st.just("snap-7"), None)) if verb in (Verb.PROMOTE, Verb.FAILOVER) else None,
+        snapshot=draw(_rarely(st.just("snap-7"), None)) if verb in _FROM_A_SNAPSHOT else None,
+        keep_test_data=draw(st.booleans()) if verb is Verb.DRILL_STOP else False,
     )

@@ -29,6 +29,7 @@ WITHOUT_FLAG = {
     "backend-state",
     "identity-changed",
     "not-a-pair",
+    "undeclared",
     "unsupported",
 }
 FACT = Evidence(fact="state", value="source")

@@ -30,7 +30,7 @@ from replctl.core.model import (
 )
 from replctl.core.pairing import settle
 from replctl.core.planner import FRESH_SECONDS, decide
-from replctl.core.plans import Context, Course, Decision, Plan, Refusal, Step
+from replctl.core.plans import Context, Course, Decision, EndGoal, Plan, Refusal, Step
 from replctl.core.states import is_valid
 from replctl.drivers.powerstore import words
 
@@ -59,6 +59,8 @@ def says_what_to_type(world: World, intent: Intent, decision: Decision) -> None:
     if isinstance(decision, Refusal):
         program, verb, *rest = shlex.split(decision.next)
         assert program == "replctl"
+        if verb == "drill":
+            verb, *rest = (f"{verb} {rest[0]}", *rest[1:])
         if verb in list(Verb):
             assert intent_of(decision.next).verb is Verb(verb)
             starts_copying = verb in ("resume", "resync") and intent.verb in (Verb.PROMOTE, Verb.DEMOTE)
@@ -85,8 +87,9 @@ def moves_legally(world: World, intent: Intent, decision: Decision) -> None:
     if isinstance(decision, Plan):
         moves = [move for step in decision.steps for move in step.moves]
         assert all(is_valid(origin, target) for _, origin, target in moves)
-        assert decision.to_state is (State.SOURCE if decision.new_source is Side.LOCAL else State.REPLICA)
-        assert decision.from_state is settle(world.pair).local.state
+        role = State.SOURCE if decision.new_source is Side.LOCAL else State.REPLICA
+        assert decision.to_state is (State.NONE if intent.verb is Verb.DELETE else role)
+        assert decision.from_state is settle(world.pair).local.known_state
 
 
 def is_unplanned_only_when_told_so(world: World, intent: Intent, decision: Decision) -> None:
@@ -165,6 +168,7 @@ def is_unchanged_only_when_it_was_read_so(world: World, intent: Intent, decision
     if isinstance(decision, Plan) and decision.unchanged:
         assert decision.goal.met_by(settle(world.pair))
         alone = intent.acknowledged.unplanned and intent.verb in (Verb.PROMOTE, Verb.FAILOVER)
+        alone = alone or (intent.verb is Verb.DRILL_STOP and any(end.trouble for end in ends(world)))
         assert len(decision.goal.sides) == (1 if alone else len(Side))
 
 
@@ -174,6 +178,45 @@ def never_acts_on_strangers(world: World, intent: Intent, decision: Decision) ->
     if any(None not in pair and pair[0] != pair[1] for pair in pairs):
         assert isinstance(decision, Refusal)
         assert "not-a-pair" in decision.names
+
+
+def opens_a_copy_beside_its_source(world: World, intent: Intent, decision: Decision) -> None:
+    if isinstance(decision, Plan) and decision.course is Course.DRILL_START:
+        source, replica = new_and_old(world, decision)
+        assert (source.state, replica.state) == (State.SOURCE, State.REPLICA)
+        assert "start_test" in replica.permits
+        assert not replica.drill
+        (step,) = decision.steps
+        assert step.side is decision.new_source.other
+        assert step.goal.of(decision.new_source) == EndGoal(frozenset({State.SOURCE}))
+
+
+def closes_what_is_open(world: World, intent: Intent, decision: Decision) -> None:
+    if isinstance(decision, Plan) and decision.course is Course.DRILL_STOP:
+        source, replica = new_and_old(world, decision)
+        assert replica.drill
+        assert replica.state is not State.SOURCE
+        (step,) = decision.steps
+        assert step.side is decision.new_source.other
+        assert step.arguments["create_end_of_test_snapshot"] is intent.keep_test_data
+        assert source.trouble is None or step.arguments["force"] is True
+
+
+def makes_and_ends_in_the_roles_of_the_file(world: World, intent: Intent, decision: Decision) -> None:
+    if not isinstance(decision, Plan) or decision.course not in (Course.CREATE, Course.DELETE):
+        return
+    source, replica = new_and_old(world, decision)
+    if decision.course is Course.CREATE:
+        assert decision.new_source is intent.replication.born_at
+        assert (source.known_state, replica.known_state) in (
+            (State.NONE, State.NONE),
+            (State.SOURCE, State.SYNCING),
+        )
+    else:
+        assert source.state is State.SOURCE
+        assert replica.known_state in (State.REPLICA, State.SYNCING, State.NONE)
+        assert Flow.SEVERED not in (source.flow, replica.flow)
+        assert (source.drill, replica.drill) == (False, False)
 
 
 def ends_a_split_brain_by_reprotect_alone(world: World, intent: Intent, decision: Decision) -> None:
@@ -195,6 +238,9 @@ PROMISES: tuple[Callable[[World, Intent, Decision], None], ...] = (
     is_unchanged_only_when_it_was_read_so,
     never_acts_on_strangers,
     ends_a_split_brain_by_reprotect_alone,
+    opens_a_copy_beside_its_source,
+    closes_what_is_open,
+    makes_and_ends_in_the_roles_of_the_file,
 )
 
 
@@ -238,6 +284,12 @@ COMMANDS = [
         ("reprotect", ""),
         ("reprotect", " --survivor west"),
         ("reprotect", " --survivor east"),
+        ("drill start", ""),
+        ("drill start", " --snapshot snap-7"),
+        ("drill stop", ""),
+        ("drill stop", " --keep"),
+        ("create", ""),
+        ("delete", ""),
     )
     for flags in ("", " --peer-is-down --accept-data-loss=unknown", ALL_FLAGS)
 ]
@@ -294,6 +346,8 @@ def test_failover_to_either_end_is_one_verb_seen_from_two_sides(world: World, in
 
 class Speechless:
     """A recipe that knows no steps to anything."""
+
+    declared = ((), ())
 
     def steps(self, *_: object) -> tuple[Step, ...]:
         return ()

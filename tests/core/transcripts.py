@@ -64,7 +64,7 @@ REPLICATION = Replication(
     name="ledger",
     desired_state=State.REPLICA,
     local=End("west", "powerstore", (("volume", "ledger"),)),
-    peer=End("east", "powerstore", (("volume", "ledger"),)),
+    peer=End("east", "powerstore", (("volume", "ledger"),), (("policy", "gold"),)),
 )
 
 
@@ -235,7 +235,7 @@ def _remembering(context: Context, line: str) -> Context:
 
 def intent_of(command: str) -> Intent:
     """The intent of a command line; `--flag=value` and `--flag value` alike."""
-    program, verb, key, *words = shlex.split(command)
+    program, verb, key, *words = shlex.split(command.replace("drill ", "drill_", 1))
     assert (program, key) == ("replctl", KEY), command
     given = _options(words)
     bound = given.pop("--accept-data-loss", None)
@@ -255,12 +255,13 @@ def intent_of(command: str) -> Intent:
         },
     )
     intent = Intent(
-        verb=Verb(verb),
+        verb=Verb(verb.replace("_", " ")),
         replication=REPLICATION,
         acknowledged=acknowledged,
         to=given.pop("--to", None),
         survivor=given.pop("--survivor", None),
         snapshot=given.pop("--snapshot", None),
+        keep_test_data=given.pop("--keep", None) is not None,
     )
     given.pop("--probe", None)  # how to look, not what to do
     assert not given, f"no such option: {', '.join(given)}"

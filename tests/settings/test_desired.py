@@ -89,13 +89,16 @@ def test_words_for_create_and_hooks_are_kept_beside_the_replication(place: Place
     )
     orders, ledger = read.entries["bank/orders"], read.entries["bank/ledger"]
     assert orders.replication.local.words == {"namespace": "shop", "mirror": "orders"}
-    assert orders.creation[1] == {
+    assert dict(orders.replication.peer.creation) == {
         "replication_policy": "Sync",
         "schedule": "5min",
         "storage_class": "gold",
         "size": "10Gi",
     }
-    assert ledger.creation == ({"policy": "gold"}, {})
+    assert (ledger.replication.local.creation, ledger.replication.peer.creation) == (
+        (("policy", "gold"),),
+        (),
+    )
     assert ledger.hooks == {
         "before_demote": Hook(("quiesce", "now"), 30.0),
         "after_promote": Hook(("map",), 60.0),

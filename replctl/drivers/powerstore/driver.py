@@ -63,6 +63,7 @@ REMOTE_SYSTEMS = "/remote_system"
 JOBS = "/job"
 CLUSTER = "/cluster"
 RELEASES = "/software_installed"
+CREATE, DELETE = "create", "delete"  # actions on a policy's assignment, not on a session
 _ALL = {"select": "*"}
 
 
@@ -294,7 +295,14 @@ class PowerStoreDriver:
     def act(
         self, end: End, action: str, arguments: Mapping[str, Scalar], seen: Observation, look: Look
     ) -> Receipt:
-        """Send one change to the session that was seen. The array goes on with it as a job (CP §5)."""
+        """Send one change to the session that was seen. The array goes on with it as a job (CP §5).
+
+        Sessions are made and removed by way of the policy of what they protect (CP §6, §11).
+        """
+        if action == CREATE:
+            return self._policies.assign(end, str(arguments["policy"]), look)
+        if action == DELETE:
+            return self._policies.remove(end, look)
         order = actions.order(action, arguments)
         if not seen.identity:
             raise NotFound(f"no replication session is known for the {described(end)}", backend=self._backend)
@@ -344,19 +352,6 @@ class PowerStoreDriver:
         except NotFound:
             return Followed(ended=True)
         return actions.followed(job.values)
-
-    # -- making and removing ---------------------------------------------------------------------------------
-
-    def create(self, end: End, policy_name: str, look: Look) -> Receipt:
-        """Let an existing protection policy make the session; the same policy once more changes nothing.
-
-        Raises NotFound (end or policy), Conflict when another policy is there: it is never replaced.
-        """
-        return self._policies.assign(end, policy_name, look)
-
-    def delete(self, end: End, look: Look) -> Receipt:
-        """Remove the policy that replicates the end; what has none, or is not there, stays as it is."""
-        return self._policies.remove(end, look)
 
     # -- what there is ---------------------------------------------------------------------------------------
 

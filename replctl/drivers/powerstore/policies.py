@@ -38,7 +38,10 @@ class Policies:
         self._backend = backend
 
     def assign(self, end: End, policy_name: str, look: Look) -> Receipt:
-        """See `PowerStoreDriver.create`."""
+        """Let an existing protection policy make the session; the same policy once more changes nothing.
+
+        Raises NotFound (end or policy), Conflict when another policy is there: it is never replaced.
+        """
         kind, resource = self._resource(end, look)
         if resource is None:
             raise NotFound(f"there is no {described(end)}", backend=self._backend, operation="create")
@@ -56,7 +59,7 @@ class Policies:
         return self._change(kind, resource.id, policy.id, "create", look)
 
     def remove(self, end: End, look: Look) -> Receipt:
-        """See `PowerStoreDriver.delete`."""
+        """Remove the policy that replicates the end; what has none, or is not there, stays as it is."""
         kind, resource = self._resource(end, look)
         if resource is None or not resource.text("protection_policy_id"):
             return Receipt()

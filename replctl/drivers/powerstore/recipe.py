@@ -7,7 +7,7 @@ becomes a wait: an interrupted course planned again gives its tail.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from replctl.core.model import Flow, Observation, Pair, Scalar, Side, State
@@ -16,6 +16,8 @@ from replctl.core.plans import Course, EndGoal, Goal, Step
 UNPLANNED_SECONDS = 5 * 60.0
 PATIENT_SECONDS = 30 * 60.0  # what copies data: it goes on while progress moves
 PAUSE_SECONDS = 2 * 60.0  # pause and resume
+TEST_SECONDS = 5 * 60.0  # a failover test begins or ends
+DELETE_SECONDS = 10 * 60.0  # until a session whose policy was removed is gone from both arrays
 CLOCK_SECONDS = 1.0  # what a point may be told too early by, because clocks are read over a network
 NEWER_SECONDS = 0.25  # readings of one point differ by less
 
@@ -36,6 +38,8 @@ _SWAPPED = _SEVERED | _RUNNING  # after a failover; running when the array, or s
 _NOT_SEVERED = frozenset(Flow) - _SEVERED
 _PAUSED = frozenset({Flow.PAUSED})
 _SUSPENDED = frozenset({Flow.SUSPENDED})
+_COPYING = frozenset({State.SYNCING})
+_POLICY = "policy"  # the protection policy, by name, as the file declares it at the source
 _MOVING = _RUNNING | _SUSPENDED
 
 
@@ -70,32 +74,21 @@ class PowerStoreRecipe:
     """Fits `core.plans.Recipe`.
 
     `arguments` of a takeover: `use_test_copy` (bool), `snapshot` (an id, or None); of a sync: `since`, when it was
-    asked for; of a sync and a pause: `sent`, whether it may have been sent before. For courses that leave the
-    roles alone `new_source` is the source as it is.
+    asked for; of a sync and a pause: `sent`, whether it may have been sent before; of a test: `snapshot`, and at its
+    end `keep` and `alone`; of a creation `source_policy`. For courses that leave the roles alone `new_source` is
+    the source as it is.
     """
+
+    @property
+    def declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """See `core.plans.Recipe`: the policy of the source; the array makes the replica by itself (CP §11)."""
+        return (_POLICY,), ()
 
     def steps(
         self, course: Course, new_source: Side, pair: Pair, arguments: Mapping[str, Scalar]
     ) -> tuple[Step, ...]:
         """The steps of `course` that are still to be made so that `new_source` is the source."""
-        scene = _Scene(new_source, pair)
-        match course:
-            case Course.SWITCH:
-                return _switch(scene)
-            case Course.TAKEOVER:
-                return _takeover(scene, arguments)
-            case Course.REPROTECT:
-                return _reprotect(scene)
-            case Course.ABANDON:
-                return _abandon(scene)
-            case Course.PAUSE:
-                return _pause(scene, sent=bool(arguments.get("sent")))
-            case Course.RESUME:
-                return _resume(scene)
-            case Course.SYNC:
-                return _sync(scene, arguments)
-            case Course.RESYNC:
-                return _resync(scene)
+        return _COURSES[course](_Scene(new_source, pair), arguments)
 
 
 def _switch(scene: _Scene) -> tuple[Step, ...]:
@@ -345,6 +338,107 @@ def _told_to_copy(
     )
 
 
+# -- failover tests: told to the destination, production goes on ----------------------------------------------
+
+
+def _tested(scene: _Scene, *, running: bool) -> Goal:
+    """The test at the replica; the source stays the source, as far as it can be read."""
+    states = frozenset({State.REPLICA, State.SYNCING})
+    source = _end(State.SOURCE) if scene.new.trouble is None else None
+    return scene.goal(new=source, old=EndGoal(states, drill=running))
+
+
+def _start_test(scene: _Scene, arguments: Mapping[str, Scalar]) -> tuple[Step, ...]:
+    goal = _tested(scene, running=True)
+    if goal.met_by(scene.pair):
+        return ()
+    snapshot = arguments.get("snapshot")
+    data = f"snapshot {snapshot}" if snapshot else "its last copy"
+    step = Step(
+        name="start_test",
+        side=scene.side.other,
+        action="start_test",
+        arguments={"snapshot_id": snapshot} if snapshot else {},
+        begins=_tested(scene, running=False),
+        goal=goal,
+        deadline_seconds=TEST_SECONDS,
+        sentence=f"{scene.old.backend} opens {data} to hosts for a test; {scene.new.backend} stays the source",
+    )
+    return (step,)
+
+
+def _stop_test(scene: _Scene, arguments: Mapping[str, Scalar]) -> tuple[Step, ...]:
+    goal = _tested(scene, running=False)
+    if goal.met_by(scene.pair):
+        return ()
+    kept = bool(arguments.get("keep"))
+    fate = "is kept as a snapshot" if kept else "is dropped"
+    step = Step(
+        name="stop_test",
+        side=scene.side.other,
+        action="stop_test",
+        arguments={"create_end_of_test_snapshot": kept, "force": bool(arguments.get("alone"))},
+        begins=_tested(scene, running=True),
+        goal=goal,
+        deadline_seconds=TEST_SECONDS,
+        sentence=f"{scene.old.backend} ends the test: what was written to it {fate}",
+    )
+    return (step,)
+
+
+# -- making and ending replication: a protection policy is assigned, or removed (CP §6, §11) ------------------
+
+
+def _create(scene: _Scene, arguments: Mapping[str, Scalar]) -> tuple[Step, ...]:
+    copied = EndGoal(frozenset({State.REPLICA}), _RUNNING, frozenset({_IN_ORDER}), passing=_COPYING)
+    goal = scene.goal(new=_end(State.SOURCE, flows=_RUNNING, words=(_IN_ORDER,)), old=copied)
+    if goal.met_by(scene.pair):
+        return ()
+    nothing = _end(State.NONE)
+    here, there = scene.new.backend, scene.old.backend
+    if not nothing.met_by(scene.new):
+        return (_wait(scene, "create", goal, f"{here} makes its first copy to {there}"),)
+    policy = arguments.get("source_policy")
+    step = Step(
+        name="create",
+        side=scene.side,
+        action="create",
+        arguments={_POLICY: policy},
+        begins=scene.goal(new=nothing, old=nothing),
+        goal=goal,
+        moves=((scene.side, State.NONE, State.SOURCE), (scene.side.other, State.NONE, State.REPLICA)),
+        deadline_seconds=PATIENT_SECONDS,
+        patient=True,
+        sentence=f"{here} gets the protection policy {policy} and makes its first copy to {there}",
+    )
+    return (step,)
+
+
+def _delete(scene: _Scene) -> tuple[Step, ...]:
+    nothing = _end(State.NONE)
+    goal = scene.goal(new=nothing, old=nothing)
+    if goal.met_by(scene.pair):
+        return ()
+    here, there = scene.new.backend, scene.old.backend
+    if scene.new.state is not State.SOURCE:
+        sentence = f"{here} and {there} remove the session"
+        return (_wait(scene, "delete", goal, sentence, seconds=DELETE_SECONDS),)
+    step = Step(
+        name="delete",
+        side=scene.side,
+        action="delete",
+        begins=scene.goal(new=_end(State.SOURCE), old=_end(State.REPLICA, State.SYNCING, State.NONE)),
+        goal=goal,
+        deadline_seconds=DELETE_SECONDS,
+        sentence=f"{here} loses its protection policy: copying to {there} ends, and so do the policy's snapshots;"
+        f" the copy stays on {there}, and may stay closed to hosts",
+    )
+    return (step,)
+
+
+# -- shared by all ------------------------------------------------------------------------------------------
+
+
 def _wait(scene: _Scene, name: str, goal: Goal, sentence: str, *, seconds: float = PATIENT_SECONDS) -> Step:
     return Step(
         name=name,
@@ -356,3 +450,19 @@ def _wait(scene: _Scene, name: str, goal: Goal, sentence: str, *, seconds: float
         patient=seconds == PATIENT_SECONDS,
         sentence=sentence,
     )
+
+
+_COURSES: Mapping[Course, Callable[[_Scene, Mapping[str, Scalar]], tuple[Step, ...]]] = {
+    Course.SWITCH: lambda scene, _: _switch(scene),
+    Course.TAKEOVER: _takeover,
+    Course.REPROTECT: lambda scene, _: _reprotect(scene),
+    Course.ABANDON: lambda scene, _: _abandon(scene),
+    Course.PAUSE: lambda scene, arguments: _pause(scene, sent=bool(arguments.get("sent"))),
+    Course.RESUME: lambda scene, _: _resume(scene),
+    Course.SYNC: _sync,
+    Course.RESYNC: lambda scene, _: _resync(scene),
+    Course.DRILL_START: _start_test,
+    Course.DRILL_STOP: _stop_test,
+    Course.CREATE: _create,
+    Course.DELETE: lambda scene, _: _delete(scene),
+}
