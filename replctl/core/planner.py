@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from replctl.core import copying, drills, making
 from replctl.core.advice import again, command, is_fenced
+from replctl.core.arguments import arguments
 from replctl.core.evidence import fact, peer_evidence, state_fact, strangers
 from replctl.core.guards import GUARDS
 from replctl.core.loss import accepts, extent, paste_form, state_loss, unknown_loss
@@ -28,7 +29,6 @@ from replctl.core.model import (
     Link,
     Observation,
     Pair,
-    Scalar,
     Side,
     State,
     TroubleKind,
@@ -489,13 +489,8 @@ class _Case:
     # -- answers ---------------------------------------------------------------------------------------------
 
     def _steps(self, course: Course) -> tuple[Step, ...]:
-        arguments: dict[str, Scalar] = {
-            "use_test_copy": self.acknowledged.use_test_copy,
-            "snapshot": self.intent.snapshot,
-            "since": self.context.now,
-            **told(self.intent, self.side, self.pair),
-        }
-        return self.recipe.steps(course, self.side, self.pair, arguments)
+        told = arguments(self.intent, self.side, self.pair, since=self.context.now)
+        return self.recipe.steps(course, self.side, self.pair, told)
 
     def _own_tail(self, course: Course) -> Plan | None:
         """What is left of a change of ours that the backend is busy with: to wait for it first."""
@@ -556,17 +551,6 @@ class _Case:
         if "stale-observation" in names and TroubleKind.BREAKER in kinds:
             return f"{again(self.intent)} --probe"
         return command(self.intent, "explain")
-
-
-def told(intent: Intent, source: Side, pair: Pair) -> dict[str, Scalar]:
-    """What the file and the command say that a recipe needs: words for `create`, and how a test ends."""
-    words: dict[str, Scalar] = {}
-    for name, side in (("source", source), ("replica", source.other)):
-        words |= {f"{name}_{key}": word for key, word in intent.replication.end(side).creation}
-    if intent.verb is Verb.DRILL_STOP:
-        words["keep"] = intent.keep_test_data
-        words["alone"] = drills.is_alone(pair.end(source), pair.end(source.other))
-    return words
 
 
 def _aim(intent: Intent) -> Side | None:

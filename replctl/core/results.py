@@ -107,10 +107,10 @@ class ReplicationStatus:
     point_as_of: float | None
     hold: Hold | None
     drill: bool
-    last_drill: Drill | None
     operation_id: str | None
     local: EndStatus
     peer: EndStatus
+    last_drill: Drill | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

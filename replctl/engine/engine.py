@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from replctl.clock import Clock
 from replctl.core import drills
+from replctl.core.arguments import arguments
 from replctl.core.counts import reconciled
 from replctl.core.errors import Conflict, InvalidInput, Locked, NotFound, ReplctlError, StoreRefused
 from replctl.core.events import Noticed, OperationBegan, OperationEnded, Report
@@ -24,7 +25,6 @@ from replctl.core.model import (
     Intent,
     Pair,
     Replication,
-    Scalar,
     Side,
     State,
     TroubleKind,
@@ -32,7 +32,7 @@ from replctl.core.model import (
     Who,
 )
 from replctl.core.outcomes import OPEN, Outcome, outcome_of
-from replctl.core.planner import decide, told
+from replctl.core.planner import decide
 from replctl.core.plans import Course, Decision, Goal, Plan, Refusal, Step
 from replctl.core.results import Explanation, Failure, OperationResult, StatusReport
 from replctl.correlation import correlation, current, under
@@ -186,14 +186,9 @@ class Engine:
         side = intent.replication.side_of(record.new_source) or Side.LOCAL
         course = record.course or Course.SWITCH
         recipe = self._backends.driver(intent.replication.local.backend).recipe
-        arguments: dict[str, Scalar] = {
-            "use_test_copy": intent.acknowledged.use_test_copy,
-            "snapshot": intent.snapshot,
-            "since": record.began,
-            "sent": any(step.sends for step in record.steps),
-            **told(intent, side, pair),
-        }
-        steps = recipe.steps(course, side, pair, arguments)
+        sent = any(step.sends for step in record.steps)
+        told = arguments(intent, side, pair, since=record.began, sent=sent)
+        steps = recipe.steps(course, side, pair, told)
         return Plan(
             course=course,
             new_source=side,

@@ -107,7 +107,7 @@ def test_status_has_the_documented_keys() -> None:
     fits("status", document)
     assert set(document["replications"][0]) == {
         "namespace", "name", "group", "desired_state", "state", "mode", "health", "message", "in_sync",
-        "last_consistent_point", "rpo_seconds", "hold", "drill", "operation", "local", "peer",
+        "last_consistent_point", "rpo_seconds", "hold", "drill", "last_drill", "operation", "local", "peer",
     }  # fmt: skip
     assert set(document["replications"][0]["local"]) == {
         "backend", "state", "state_note", "reachable", "unverified", "observed_at", "as_of", "vendor",

@@ -47,7 +47,10 @@ def test_the_replications_are_those_of_the_arrays(open_world):
     for entry in entries:
         kind = "volume_group" if "volume_group" in entry["local"] else "volume"
         name = entry["local"][kind]
-        assert entry["peer"] == {"backend": "east", kind: name}
+        source, replica = ("local", "peer") if entry["state"] == "source" else ("peer", "local")
+        policy = f"gold-dr-{entry[source]['backend']}"
+        assert entry[source] == {**entry[replica], "backend": entry[source]["backend"], "policy": policy}
+        assert entry["peer"].items() >= {"backend": "east", kind: name}.items()
         row = world["west"].get(f"{kind}/name:{name}?select=replication_sessions(role,resource_type)")
         role = {"source": "Source", "replica": "Destination"}[entry["state"]]
         assert row["replication_sessions"] == [{"role": role, "resource_type": kind}]
@@ -59,7 +62,8 @@ def test_the_first_is_always_the_ledger(open_world):
         entry = read(open_world(seed=seed), "replications.yaml")["replications"][0]
         assert (entry["namespace"], entry["name"], entry["state"]) == ("bank", "ledger", "replica")
         assert entry["local"] == {"backend": "west", "volume_group": "ledger-vg"}
-        assert entry["peer"] == {"backend": "east", "volume_group": "ledger-vg"}
+        peer = {"backend": "east", "volume_group": "ledger-vg", "policy": "gold-dr-east"}
+        assert entry["peer"] == peer
 
 
 def test_most_are_replicas_here_and_kinds_and_groups_are_mixed():
