@@ -53,6 +53,7 @@ fix: $(DEV)
 generate: $(DEV)
 	$(BIN)/python -m replctl.settings.schema
 	$(BIN)/python -m replctl.cli.reference .
+	$(BIN)/python tests/matrix.py .
 
 bench: $(DEV)
 	@for bench in tests/bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit; done

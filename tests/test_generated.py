@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import matrix
 import pytest
 
 from replctl.cli import reference
@@ -18,7 +19,11 @@ PACKAGE = ROOT / "replctl"
 NOT_OURS = PACKAGE / "simulator"  # it speaks of the array's codes
 
 
-GENERATED = {**{ROOT / name: text for name, text in reference.files().items()}, **schema.written()}
+GENERATED = {
+    **{ROOT / name: text for name, text in reference.files().items()},
+    **schema.written(),
+    ROOT / matrix.PAGE: matrix.page(),
+}
 
 
 @pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)

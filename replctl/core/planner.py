@@ -418,10 +418,15 @@ class _Case:
         return self._refuse(guards) if guards else self._plan(course)
 
     def _way_to_protect(self) -> Course | None:
-        """The survivor that failed over is told to replicate; an old source that stepped down takes back."""
+        """The survivor that failed over is told to replicate; an old source that stepped down takes back.
+
+        To replicate needs the link (CP §8). An end that has yet to step down is waited for, and its link with it.
+        """
         kept, other = self.new, self.old
         severed = [end for end in (kept, other) if end.flow is Flow.SEVERED and end.state is State.SOURCE]
-        if kept in severed and "reprotect" in kept.permits and other.state in (State.SOURCE, State.REPLICA):
+        linked = Link.LOST not in (kept.link, other.link)
+        ready = other.state is State.SOURCE or (other.state is State.REPLICA and linked)
+        if kept in severed and "reprotect" in kept.permits and ready:
             return Course.REPROTECT
         if other in severed and kept.state is State.REPLICA and "failover_force" in kept.permits:
             return Course.ABANDON

@@ -340,10 +340,10 @@ class Control:
             self._world.assign_session(r, self._source(name), now)
             return {array: end.session_id for array, end in r.ends.items()}
 
-    def strip(self, name: str) -> None:
-        """As if it had never been replicated: no session, no policy, and nothing yet where its copy will be."""
+    def strip(self, name: str, keep_copy: bool = False) -> None:
+        """As if it had never been replicated: no session, no policy; without `keep_copy` nothing at the other end."""
         with self._clock.lock:
-            self._world.strip(self._replication(name), self._settled_now())
+            self._world.strip(self._replication(name), self._settled_now(), keep_copy)
 
     # How the above is done
 

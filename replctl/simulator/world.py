@@ -144,15 +144,15 @@ class World:
         r.settle_writers(self.conditions, now)
         operations.begin_initial_copy(r, self.conditions, source, now)
 
-    def strip(self, r: Replication, now: float) -> None:
-        """As if it had never been replicated: no session, no policy, and no copy where the array would make one."""
+    def strip(self, r: Replication, now: float, keep_copy: bool) -> None:
+        """As if it had never been replicated: no session, no policy; without `keep_copy` nothing at the other end."""
         self.settle(r, now)
         self._forget(r)
         r.events.clear()
         for end in r.ends.values():
             end.resource.policy_id = None
-            if end.role == DESTINATION:
-                end.resource.was_destination = False
+            end.resource.was_destination = False
+            if end.role == DESTINATION and not keep_copy:
                 self.sites[end.array].remove(end.resource)
 
     def _appear(self, resource: Resource) -> None:
