@@ -6,16 +6,19 @@ when it is read. `Services` is closed at the end of a command: it signs out of e
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
-from replctl.clock import Clock
+from replctl.clock import Cancel, Clock
 from replctl.core.errors import InvalidConfiguration
 from replctl.core.events import Noticed, Report
-from replctl.core.model import End, Observation, Who
+from replctl.core.hooks import Hook, HookSet, Ran, readable, too_long
+from replctl.core.model import End, Observation, Replication, Who
+from replctl.core.results import OperationResult
 from replctl.core.secrets import Secret, Secrets
 from replctl.drivers import REGISTRY
 from replctl.drivers.discovery import Inspected
@@ -74,11 +77,15 @@ def assemble(
     command: str,
     who: Who,
     observe_timeout_seconds: float | None = None,
+    document: Callable[[OperationResult], Mapping[str, object]],
 ) -> Services:
-    """Services from files, environment and flags; raises InvalidConfiguration with every mistake at once."""
+    """Services from files, environment and flags; raises InvalidConfiguration with every mistake at once.
+
+    `document` is the JSON form of an operation, which hooks are told.
+    """
     settings = load(flags, environ)
     replications = load_replications(settings)
-    for notice in (*settings.notices, *replications.notices):
+    for notice in settings.notices:
         report(Noticed(topic="configuration", message=str(notice)))
     store = SqliteStore(settings.state_dir, clock=clock, history_keep_seconds=settings.history_keep_seconds)
     secrets = Secrets()
@@ -91,6 +98,7 @@ def assemble(
         caller=Caller(who=who, command=command),
         judge=_Distinct(replications),
         observe_seconds=observe_timeout_seconds or settings.observe_timeout_seconds,
+        hooks=_Hooks(settings, replications, clock, secrets, document),
     )
     return Services(settings, replications, engine, store, clock, secrets, opener.open)
 
@@ -113,6 +121,39 @@ class _Distinct:
             findings = clashes(self._replications, self._identities)
         if findings:
             raise InvalidConfiguration("two entries are one and the same replication", findings=findings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hooks:
+    """The hooks of the desired-state file, run with an environment that holds nothing of ours."""
+
+    settings: Settings
+    replications: Replications
+    clock: Clock
+    secrets: Secrets
+    document: Callable[[OperationResult], Mapping[str, object]]
+
+    def of(self, replication: Replication) -> HookSet:
+        return self.replications.hooks_of(replication.key)
+
+    def run(self, hook: Hook, told: OperationResult, timeout_seconds: float, cancel: Cancel | None) -> Ran:
+        from replctl import programs  # for a command that has one to run
+
+        try:
+            finished = programs.run(
+                hook.command,
+                json.dumps(self.document(told)) + "\n",
+                self.settings.keeper.child_environment(),
+                timeout_seconds=timeout_seconds,
+                clock=self.clock,
+                cancel=cancel,
+            )
+        except programs.CannotStart as error:
+            return Ran(fault=f"cannot be started: {error}")
+        said = readable(finished.output, self.secrets.redact)
+        late = finished.status is None and not finished.interrupted
+        fault = too_long(timeout_seconds) if late else ""
+        return Ran(status=finished.status, said=said, fault=fault, interrupted=finished.interrupted)
 
 
 @dataclass(frozen=True, slots=True)

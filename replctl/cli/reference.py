@@ -93,6 +93,7 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
         "deadline": "the deadline came while the backends were still at it",
         "ended-elsewhere": "the ends settled in states that are neither where they began nor where they should be",
         "foreign-operation": "the backend is busy with a change that replctl did not begin",
+        "hook-failed": "the promotion is done and was observed; its `after_promote` hook did not end well",
         "not-waited-for": "the change was accepted, and `--no-wait` was given",
         "reached-one-end": "what belongs on both ends reached one of them; the same command again reaches the other",
         "operation-gone": "the operation was abandoned, or its store taken away, while it ran; nothing more was sent",

@@ -211,7 +211,7 @@ def result(done: OperationResult, now: float, width: int | None) -> list[Line]:
     lines = wrapped(
         _headline(done), room, first=line(mark(done.outcome), " ", strong(done.key), ": "), indent=4
     )
-    lines.extend(_steps(done.steps, room, said=done.failure.message if done.failure else None))
+    lines.extend(_steps(done.steps, room, said=_said(done)))
     if done.data_loss is not None and done.outcome is not Outcome.UNCHANGED:
         lines.extend(loss(done.data_loss, now, room))
     if done.holder is not None:
@@ -317,7 +317,14 @@ def _took(done: OperationResult) -> str:
     return f", {format_duration(done.finished - done.started)}"
 
 
-def _steps(steps: Sequence[StepRecord], room: int, said: str | None = None) -> list[Line]:
+def _said(done: OperationResult) -> str:
+    """The reasons that are told below the steps."""
+    guards = done.refusal.guards if done.refusal is not None else ()
+    evidence = [each.value for guard in guards for each in guard.evidence]
+    return "\n".join([*([done.failure.message] if done.failure is not None else []), *evidence])
+
+
+def _steps(steps: Sequence[StepRecord], room: int, said: str = "") -> list[Line]:
     """Each step with its end; an error that is `said` elsewhere is not said twice."""
     if not steps:
         return []
@@ -327,7 +334,11 @@ def _steps(steps: Sequence[StepRecord], room: int, said: str | None = None) -> l
     for step in steps:
         head = f"  {step.number:>2}  {step.name:<{names}}  {step.backend:<{places}}  "
         lines.append(line(head, *_step_end(step)))
-        if step.error_message and step.error_message != said:
+        if step.said and not step.error_message:
+            lines.extend(
+                wrapped(f"it said: {step.said}", room, first=line("      "), indent=6, role=Role.DIM)
+            )
+        if step.error_message and step.error_message not in said:
             lines.extend(wrapped(step.error_message, room, first=line("      "), indent=6, role=Role.BAD))
     return lines
 

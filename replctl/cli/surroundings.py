@@ -47,6 +47,7 @@ def assemble_really(
     observe_timeout_seconds: float | None = None,
 ) -> Services:
     from replctl import bootstrap
+    from replctl.cli import documents
 
     return bootstrap.assemble(
         flags=flags,
@@ -56,6 +57,7 @@ def assemble_really(
         command=command,
         who=who,
         observe_timeout_seconds=observe_timeout_seconds,
+        document=documents.operation,
     )
 
 

@@ -46,6 +46,7 @@ _ALL = (
     Guard("undeclared", None, "the desired-state file does not say how it is to be made"),
     Guard("not-a-pair", None, "each end names another counterpart than the file does"),
     Guard("unsupported", None, "replctl does not change things of this kind"),
+    Guard("hook-vetoed", None, "the `before_demote` hook did not agree, so nobody was told to step down"),
     Guard("confirmation", "-y", "a change off a terminal wants to be confirmed"),
 )
 GUARDS = {guard.name: guard for guard in _ALL}

@@ -26,7 +26,10 @@ class StepPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
-    """One step of an operation. `receipt` is the backend's own handle of the work (a job id)."""
+    """One step of an operation. `receipt` is the backend's own handle of the work (a job id).
+
+    A `hook` is a program that was run and sends nothing; `said` is what it printed last, fit to be shown.
+    """
 
     number: int
     name: str
@@ -40,6 +43,8 @@ class StepRecord:
     error_code: str | None = None
     error_message: str | None = None
     unplanned: bool = False
+    hook: bool = False
+    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from replctl.core.hooks import HookCall
 from replctl.core.model import NOTHING, Acknowledgements, Flow, Observation, Pair, Scalar, Side, State
 
 
@@ -102,6 +103,7 @@ class Step:
     after it. `moves` are the state changes that it causes. `deadline_seconds` bounds the wait, which goes on while
     the array's progress moves when the step is `patient`. An `unplanned` step is sent only by the process whose
     user acknowledged it. A `repeatable` step that reached one end only reaches the other when it is asked for again.
+    A step with a `hook` runs a program and sends nothing.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Step:
     unplanned: bool = False
     repeatable: bool = False
     sentence: str = ""
+    hook: HookCall | None = None
 
 
 class Recipe(Protocol):

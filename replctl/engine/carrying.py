@@ -7,6 +7,7 @@ sent again until both ends have been read as untouched for `SETTLE_SECONDS`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from replctl.clock import Clock
@@ -18,12 +19,15 @@ from replctl.core.outcomes import Outcome, outcome_of
 from replctl.core.planner import decide
 from replctl.core.plans import Plan, Receipt, Refusal, Step
 from replctl.core.results import Failure
+from replctl.core.surrounding import ends_group
 from replctl.engine import endings
 from replctl.engine.backends import Backends
 from replctl.engine.endings import Ending
+from replctl.engine.hooking import HookRun
 from replctl.engine.looking import Watcher
-from replctl.engine.ports import Store
+from replctl.engine.ports import Programs, Store
 from replctl.engine.requests import Proposal, Request
+from replctl.engine.telling import Teller
 from replctl.engine.tracking import Tracker
 from replctl.resilience import Look
 
@@ -48,6 +52,8 @@ class Desk:
     store: Store
     clock: Clock
     report: Report
+    hooks: Programs
+    tell: Teller
 
 
 class Carrier:
@@ -63,25 +69,40 @@ class Carrier:
         self.changed = any(_took(step) for step in record.steps)
         self.tracker = Tracker(record, desk.store, desk.clock, desk.report)
         self.started_at = desk.clock.monotonic()
+        self.left_to_do: list[str] = []
 
     def run(self) -> Ending:
         """All steps that are left; the first that does not succeed ends it."""
         self.tracker.begin(self.pair)
         tail = {step.name: step for step in self.proposal.plan.steps}
-        for kept in self.record.steps:
-            if kept.phase is StepPhase.ENDED and kept.outcome is Outcome.SUCCEEDED:
-                continue
-            step = tail.get(kept.name)
-            if step is None:
-                self.note(kept, phase=StepPhase.ENDED, outcome=Outcome.SUCCEEDED)
-                self.changed = self.changed or kept.sends > 0
-                continue
-            if kept.phase is StepPhase.ENDED:
-                return endings.as_it_ended(kept)
-            ending = _StepRun(self, step, kept).run()
+        for kept in self._hooked(tail.values()):
+            ending = None if _is_done(kept) else self._step(tail.get(kept.name), kept)
             if ending is not None:
                 return ending
         return Ending(Outcome.SUCCEEDED)
+
+    def _step(self, step: Step | None, kept: StepRecord) -> Ending | None:
+        """One step that is not known to be done. A hook that the file no longer names is left."""
+        if kept.hook:
+            return HookRun(self, step, kept).run() if step is not None else None
+        if step is None:
+            self.note(kept, phase=StepPhase.ENDED, outcome=Outcome.SUCCEEDED)
+            self.changed = self.changed or kept.sends > 0
+            return None
+        return (
+            endings.as_it_ended(kept) if kept.phase is StepPhase.ENDED else _StepRun(self, step, kept).run()
+        )
+
+    def _hooked(self, planned: Iterable[Step]) -> tuple[StepRecord, ...]:
+        """The steps as recorded, with what an operation gone on with has to do at its end beyond them."""
+        known = {kept.name for kept in self.record.steps}
+        missing = [step for step in planned if step.name not in known and ends_group(step)]
+        for step in missing:
+            backend = self.intent.replication.end(step.side).backend
+            added = StepRecord(number=len(self.record.steps) + 1, name=step.name, backend=backend, hook=True)
+            self.record = replace(self.record, steps=(*self.record.steps, added))
+            self.intend(added)
+        return self.record.steps
 
     # -- shared by the steps ---------------------------------------------------------------------------------
 
@@ -283,8 +304,7 @@ class _StepRun:
 
     def _is_first(self) -> bool:
         return not self.carrier.changed and not any(
-            step.phase is StepPhase.ENDED and step.outcome is Outcome.SUCCEEDED
-            for step in self.carrier.record.steps
+            _is_done(step) and not step.hook for step in self.carrier.record.steps
         )
 
     def _decided_anew(self, pair: Pair) -> Ending | None:
@@ -567,7 +587,11 @@ class _StepRun:
 
 
 def _took(step: StepRecord) -> bool:
-    return step.sends > 0 and step.phase is StepPhase.ENDED and step.outcome is Outcome.SUCCEEDED
+    return step.sends > 0 and _is_done(step)
+
+
+def _is_done(step: StepRecord) -> bool:
+    return step.phase is StepPhase.ENDED and step.outcome is Outcome.SUCCEEDED
 
 
 def _word(seen: Observation) -> str:

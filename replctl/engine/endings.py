@@ -17,11 +17,15 @@ from replctl.core.results import Failure
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a step, or the whole operation, came out when it did not simply succeed."""
+    """How a step, or the whole operation, came out when it did not simply succeed.
+
+    `reached`: the operation's goal was observed all the same, and only what comes after it is not as it should be.
+    """
 
     outcome: Outcome
     failure: Failure | None = None
     refusal: Refusal | None = None
+    reached: bool = False
 
 
 def stopped(outcome: Outcome, code: str, message: str, remedy: str = "") -> Ending:

@@ -40,8 +40,9 @@ from replctl.engine import drills as testing
 from replctl.engine.backends import Backends
 from replctl.engine.carrying import Carrier, Desk
 from replctl.engine.endings import Ending
+from replctl.engine.hooking import NoHooks, hooks_left, in_groups, with_hooks
 from replctl.engine.looking import Judge, Watcher, identity_text, is_superseded
-from replctl.engine.ports import Driver, Store
+from replctl.engine.ports import Driver, Programs, Store
 from replctl.engine.recollection import Memory, Recollection
 from replctl.engine.requests import Proposal, Request, check_backends_named
 from replctl.engine.telling import Teller
@@ -78,12 +79,14 @@ class Engine:
         caller: Caller,
         judge: Judge,
         observe_seconds: float = OBSERVE_SECONDS,
+        hooks: Programs | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._report = report
         self._caller = caller
         self._tell = Teller(caller.who)
+        self._hooks: Programs = hooks or NoHooks()
         self._backends = Backends(open_driver, clock)
         self._memory = Recollection(store, report)
         self._watcher = Watcher(self._backends, store, self._memory, clock, observe_seconds, judge)
@@ -141,7 +144,7 @@ class Engine:
         for intent, each in zip(intents, judged, strict=True):
             if isinstance(each, OperationResult) and not dry:
                 self._count_result(intent.replication, each)
-        return judged
+        return in_groups(judged, request)
 
     def _judge(self, intent: Intent, pair: Pair, memory: Memory) -> Proposal | OperationResult:
         with correlation(intent.replication.namespace, intent.replication.name, self._clock):
@@ -168,7 +171,8 @@ class Engine:
             return self._tell.refused(intent, decision, pair)
         if decision.unchanged:
             return self._unchanged(intent, decision, pair)
-        return Proposal(intent=intent, plan=decision, pair=pair, correlation_id=current())
+        proposal = Proposal(intent=intent, plan=decision, pair=pair, correlation_id=current())
+        return with_hooks(proposal, self._hooks.of(intent.replication))
 
     def _joinable(self, intent: Intent) -> OperationRecord | None:
         """The open operation of the same intent, which this command goes on with."""
@@ -179,7 +183,8 @@ class Engine:
 
     def _proposal_to_join(self, intent: Intent, record: OperationRecord, pair: Pair) -> Proposal:
         plan = self._rest_of(intent, record, pair)
-        return Proposal(intent=intent, plan=plan, pair=pair, correlation_id=current(), joins=record)
+        proposal = Proposal(intent=intent, plan=plan, pair=pair, correlation_id=current(), joins=record)
+        return with_hooks(proposal, self._hooks.of(intent.replication))
 
     def _rest_of(self, intent: Intent, record: OperationRecord, pair: Pair) -> Plan:
         """The steps of an open operation that are not observed to be done."""
@@ -245,17 +250,25 @@ class Engine:
             command=self._caller.command,
             operation_id=proposal.joins.operation_id if proposal.joins else None,
         )
-        with under(proposal.correlation_id):
-            try:
-                self._supersede(proposal.intent)
-                with self._store.lock(key, holder):
-                    result = self._carry_out_locked(proposal, request)
-            except Locked as error:
-                result = self._tell.errored(proposal.intent, error, holder=error.holder)
-            except (StoreRefused, Conflict) as error:
-                result = self._tell.errored(proposal.intent, error)
-            self._count_result(proposal.intent.replication, result)
-            return result
+        outcome = Outcome.UNKNOWN
+        try:
+            with under(proposal.correlation_id):
+                result = self._carry_out_held(proposal, request, holder)
+                outcome = result.outcome
+                self._count_result(proposal.intent.replication, result)
+                return result
+        finally:
+            request.together.ended(key, proposal.intent.replication.group, outcome)
+
+    def _carry_out_held(self, proposal: Proposal, request: Request, holder: Holder) -> OperationResult:
+        try:
+            self._supersede(proposal.intent)
+            with self._store.lock(proposal.intent.replication.key, holder):
+                return self._carry_out_locked(proposal, request)
+        except Locked as error:
+            return self._tell.errored(proposal.intent, error, holder=error.holder)
+        except (StoreRefused, Conflict) as error:
+            return self._tell.errored(proposal.intent, error)
 
     def _carry_out_locked(self, proposal: Proposal, request: Request) -> OperationResult:
         intent = proposal.intent
@@ -293,7 +306,9 @@ class Engine:
                 joined=proposal.joins is not None,
             )
         )
-        desk = Desk(self._backends, self._watcher, self._store, self._clock, self._report)
+        desk = Desk(
+            self._backends, self._watcher, self._store, self._clock, self._report, self._hooks, self._tell
+        )
         carrier = Carrier(desk, proposal, record, request)
         ending = carrier.run()
         record, anchor = self._finish(carrier, ending)
@@ -325,7 +340,7 @@ class Engine:
         code, message = (failure.code, failure.message) if failure else (None, None)
         at = self._clock.now()
         try:
-            if ending.outcome is Outcome.SUCCEEDED:
+            if ending.outcome is Outcome.SUCCEEDED or ending.reached:
                 self._remember_survivor(record)
                 self._watcher.remember([carrier.intent.replication], {record.replication: carrier.pair})
             anchor = self._store.finish(record.operation_id, ending.outcome, at, code, message)
@@ -419,7 +434,7 @@ class Engine:
             if pair.local.trouble is not None:
                 return self._tell.troubled(intent, pair.local)
             plan = self._rest_of(intent, record, pair)
-            if not plan.steps:
+            if not plan.steps and not hooks_left(record.steps):
                 return self.carry_out(self._proposal_to_join(intent, record, pair), request)
             if not (pair.local.changing or pair.peer.changing):
                 return self._tell.still_open(intent, record, "no process carries it out", "op resume")
@@ -543,4 +558,5 @@ def _operation_id() -> str:
 
 def _step_record(number: int, step: Step, intent: Intent) -> StepRecord:
     backend = intent.replication.end(step.side).backend
-    return StepRecord(number=number, name=step.name, backend=backend, unplanned=step.unplanned)
+    hook = step.hook is not None
+    return StepRecord(number=number, name=step.name, backend=backend, unplanned=step.unplanned, hook=hook)

@@ -196,9 +196,11 @@ def interrupted(record: OperationRecord | None, intent: Intent) -> Course | None
     aim = intent.replication.peer.backend if intent.verb is Verb.DEMOTE else intent.replication.local.backend
     if record.course is Course.SWITCH and record.new_source != aim:
         return None
-    first = record.steps[0] if record.steps else None
-    failed = first is not None and first.phase is StepPhase.ENDED and first.outcome is not Outcome.SUCCEEDED
-    return None if failed else record.course
+    steps = [step for step in record.steps if not step.hook]
+    done = [step.phase is StepPhase.ENDED and step.outcome is Outcome.SUCCEEDED for step in steps]
+    failed = bool(steps) and not done[0] and steps[0].phase is StepPhase.ENDED
+    only_hooks_left = record.outcome is Outcome.PARTIAL and bool(done) and all(done)
+    return None if failed or only_hooks_left else record.course
 
 
 def _holder_text(hold: Hold | None) -> str | None:

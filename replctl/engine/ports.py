@@ -9,11 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from replctl.clock import Cancel
 from replctl.core.breaker import BreakerState
+from replctl.core.hooks import Hook, HookSet, Ran
 from replctl.core.journal import ChainFault, Drill, OperationRecord, StepRecord, TransitionRecord
-from replctl.core.model import End, Hold, Holder, Observation, Scalar
+from replctl.core.model import End, Hold, Holder, Observation, Replication, Scalar
 from replctl.core.outcomes import Outcome
 from replctl.core.plans import Followed, Receipt, Recipe
+from replctl.core.results import OperationResult
 from replctl.resilience import Look
 
 
@@ -40,6 +43,16 @@ class Driver(Protocol):
     def follow(self, receipt: Receipt, look: Look) -> Followed: ...
 
     def close(self) -> None: ...
+
+
+class Programs(Protocol):
+    """The hooks of the desired-state file, and a way to run one."""
+
+    def of(self, replication: Replication) -> HookSet: ...
+
+    def run(self, hook: Hook, told: OperationResult, timeout_seconds: float, cancel: Cancel | None) -> Ran:
+        """Run it, the operation so far on its standard input; it is over when this returns. Never raises for it."""
+        ...
 
 
 class Store(Protocol):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from replctl.clock import Cancel
 from replctl.core.errors import InvalidInput
 from replctl.core.journal import OperationRecord
 from replctl.core.model import Intent, Pair
 from replctl.core.plans import Plan
+from replctl.engine.together import Together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """`timeout_seconds` bounds the whole operation (None: each step's own deadline); `wait` False returns after
-    the first change was accepted; `probe` asks past open breakers; `cancel` stops waiting, not the operation.
+    the first change was accepted; `probe` asks past open breakers; `cancel` stops waiting, not the operation. All
+    that one command does has one request: by `together` its members know of each other.
     """
 
     reason: str | None = None
@@ -23,6 +25,7 @@ class Request:
     wait: bool = True
     probe: bool = False
     cancel: Cancel | None = None
+    together: Together = field(default_factory=Together, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

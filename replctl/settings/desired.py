@@ -8,16 +8,17 @@ judged by `clashes` once a driver has resolved them. Nothing is guessed: an end 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from replctl.core.errors import Finding, InvalidConfiguration
+from replctl.core.hooks import NO_HOOKS, Hooks, HookSet
 from replctl.core.model import End, Replication
 from replctl.settings import files
 from replctl.settings.loading import Settings
-from replctl.settings.origin import Notice, counted, in_order
+from replctl.settings.origin import counted, in_order
 
 if TYPE_CHECKING:
     from replctl.settings.entries import Entry
@@ -30,13 +31,15 @@ Identity = tuple[str | None, str | None]
 class Replications(Mapping[str, Replication]):
     """The entries of one file by `namespace/name`, in the file's order, each with its line.
 
-    `kinds` are the backends that it was judged by, for the next reload.
+    `kinds` are the backends that it was judged by, for the next reload; `group_hooks` are those that run once for
+    a whole group, by its name.
     """
 
     path: Path
     shown: str
     entries: Mapping[str, Entry]
     kinds: Mapping[str, str]
+    group_hooks: Mapping[str, Hooks] = field(default_factory=lambda: MappingProxyType({}))
 
     def __getitem__(self, key: str) -> Replication:
         return self.entries[key].replication
@@ -55,13 +58,12 @@ class Replications(Mapping[str, Replication]):
     def lines(self) -> Mapping[str, int]:
         return {key: entry.line for key, entry in self.entries.items()}
 
-    @property
-    def notices(self) -> tuple[Notice, ...]:
-        """Hooks are read and judged, but nothing runs them yet, and that must not go unsaid."""
-        hooked = (key for key, entry in self.entries.items() if entry.hooks)
-        return tuple(
-            Notice(f"{self.place(key)}: {key}", "hooks are not run by this version") for key in hooked
-        )
+    def hooks_of(self, key: str) -> HookSet:
+        """All programs that run around a change of this replication; none for one that is not of the file."""
+        entry = self.entries.get(key)
+        if entry is None:
+            return HookSet()
+        return HookSet(entry.hooks, self.group_hooks.get(entry.replication.group or "", NO_HOOKS))
 
 
 def load_replications(settings: Settings) -> Replications:
@@ -84,12 +86,13 @@ def parse_replications(
     shown = shown or str(path)
     with uncollected():
         document = parse(text, shown)
-        entries, found = read_entries(document.root, shown, kinds)
-        wrong = [*document.findings, *found, *_same_words(entries, shown)]
+        content = read_entries(document.root, shown, kinds)
+        wrong = [*document.findings, *content.findings, *_same_words(content.entries, shown)]
     if wrong:
         raise _refused(shown, wrong)
-    by_key = {entry.replication.key: entry for entry in entries}
-    return Replications(path, shown, MappingProxyType(by_key), MappingProxyType(dict(kinds)))
+    by_key = {entry.replication.key: entry for entry in content.entries}
+    groups = MappingProxyType(content.group_hooks)
+    return Replications(path, shown, MappingProxyType(by_key), MappingProxyType(dict(kinds)), groups)
 
 
 def reload(

@@ -7,10 +7,11 @@ are told at once. Which keys an end has depends on the kind of its backend.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from replctl.core.errors import Finding, excerpt
+from replctl.core.hooks import Hook, Hooks, Moment
 from replctl.core.model import End, Mode, Replication, State
 from replctl.core.names import LABEL_ALLOWED, is_label_key, is_label_value
 from replctl.settings.judging import Judge, Trail, is_text, shown
@@ -31,20 +32,18 @@ END_REQUIRED: Mapping[str, tuple[str, ...]] = {
     "powerstore": ("backend",),
     "trident": ("backend", *TRIDENT_REQUIRED),
 }
-TOP_KEYS = ("replications",)
-HOOKS = ("before_demote", "after_promote")
+TOP_REQUIRED = ("replications",)
+TOP_KEYS = (*TOP_REQUIRED, "groups")
+GROUP_KEYS = ("hooks",)
+HOOKS = tuple(moment.value for moment in Moment)
 HOOK_KEYS = ("command", "timeout")
 HOOK_TIMEOUT_SECONDS = 60.0
 HOOK_LEAST_SECONDS = 0.001
 HIGHEST_ORDER = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
-    """A program to run around a change; read and judged here, run by others."""
-
-    command: tuple[str, ...]
-    timeout_seconds: float
+COMMAND_ALLOWED = "a list of texts: a program and its arguments, no shell"
+PROGRAM_ALLOWED = "a program by its absolute path, or a name that is looked up in PATH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +52,66 @@ class Entry:
 
     replication: Replication
     line: int
-    hooks: Mapping[str, Hook]
+    hooks: Hooks
 
     @property
     def ends(self) -> tuple[End, End]:
         return self.replication.local, self.replication.peer
 
 
-def read_entries(
-    root: Node | None, shown_path: str, kinds: Mapping[str, str]
-) -> tuple[list[Entry], list[Finding]]:
-    """The entries of a whole file, each name once, and every mistake. `kinds` are the configured backends'."""
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file says: its entries, the hooks of its groups by the group's name, and every mistake."""
+
+    entries: list[Entry]
+    group_hooks: Mapping[str, Hooks]
+    findings: list[Finding] = field(default_factory=list)
+
+
+def read_entries(root: Node | None, shown_path: str, kinds: Mapping[str, str]) -> Content:
+    """A whole file, each name once. `kinds` are the configured backends'."""
     judge = Judge(shown_path)
     reader = _EntryReader(judge, kinds)
-    read = [reader.entry(node, ("replications", index)) for index, node in enumerate(_rows(root, judge))]
+    rows = _rows(root, judge)
+    read = [reader.entry(node, ("replications", index)) for index, node in enumerate(rows)]
     entries = _unique((entry for entry in read if entry is not None), judge)
-    return entries, judge.findings
+    hooks = _group_hooks(root, judge, {_group_of(row) for row in rows})
+    return Content(entries, hooks, judge.findings)
+
+
+def _group_of(row: Node) -> str | None:
+    named = row.items.get("group") if isinstance(row, Table) else None
+    return named.value if named is not None and is_text(named) else None
+
+
+def _group_hooks(root: Node | None, judge: Judge, named: set[str | None]) -> Mapping[str, Hooks]:
+    """`groups:` by name; one that no entry is in would never do what it says."""
+    node = root.items.get("groups") if isinstance(root, Table) else None
+    if node is None:
+        return {}
+    if not isinstance(node, Table):
+        judge.find(node.line, ("groups",), shown(node), "a table of groups, such as {payments: {hooks: {…}}}")
+        return {}
+    reader = _HookReader(judge)
+    found: dict[str, Hooks] = {}
+    for name, inner in node.items.items():
+        where: Trail = ("groups", name)
+        if name not in named:
+            known = sorted(each for each in named if each)
+            allowed = f"{suggest(name, known)}the group of at least one entry: {', '.join(known) or 'there is none'}"
+            judge.find(node.lines[name], where, "no entry is in this group", allowed)
+        table = judge.table(inner, where, GROUP_KEYS)
+        if table is not None and "hooks" in table.items:
+            found[name] = reader.hooks(table.items["hooks"], (*where, "hooks"))
+    return found
 
 
 def _rows(root: Node | None, judge: Judge) -> tuple[Node, ...]:
-    trail: Trail = TOP_KEYS
+    trail: Trail = TOP_REQUIRED
     if root is None:
         judge.find(1, trail, "missing", "required: a list of entries, [] for none")
         return ()
-    table = judge.table(root, (), TOP_KEYS, TOP_KEYS)
+    table = judge.table(root, (), TOP_KEYS, TOP_REQUIRED)
     if table is None or "replications" not in table.items:
         return ()
     rows = table.items["replications"]
@@ -113,7 +148,7 @@ class _EntryReader:
             "labels": self._labels,
             "local": self._ends.read,
             "peer": self._ends.read,
-            "hooks": self._hooks,
+            "hooks": _HookReader(judge).hooks,
         }
 
     def entry(self, node: Node, trail: Trail) -> Entry | None:
@@ -145,12 +180,23 @@ class _EntryReader:
                 self._judge.find(value.line, (*trail, key), shown(value), f"a text of {LABEL_ALLOWED}")
         return tuple((key, value.value) for key, value in node.items.items() if is_text(value))
 
-    def _hooks(self, node: Node, trail: Trail) -> dict[str, Hook | None]:
+
+class _HookReader:
+    """Reads `hooks:` of an entry or of a group; a hook is a table, or the command alone."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+
+    def hooks(self, node: Node, trail: Trail) -> dict[str, Hook]:
         table = self._judge.table(node, trail, HOOKS)
         known = table.items if table is not None else {}
-        return {name: self._hook(known[name], (*trail, name)) for name in HOOKS if name in known}
+        read = {name: self._hook(known[name], (*trail, name)) for name in HOOKS if name in known}
+        return {name: hook for name, hook in read.items() if hook is not None}
 
     def _hook(self, node: Node, trail: Trail) -> Hook | None:
+        if isinstance(node, Row):
+            command = self._command(node, trail)
+            return Hook(command, HOOK_TIMEOUT_SECONDS) if command else None
         table = self._judge.table(node, trail, HOOK_KEYS, ("command",))
         if table is None or "command" not in table.items:
             return None
@@ -162,12 +208,17 @@ class _EntryReader:
         return Hook(command, timeout) if command and timeout else None
 
     def _command(self, node: Node, trail: Trail) -> tuple[str, ...]:
-        if isinstance(node, Row) and node.items and all(is_text(item) for item in node.items):
-            return tuple(item.value for item in node.items if is_text(item))
-        self._judge.find(
-            node.line, trail, shown(node), "a list of texts: a program and its arguments, no shell"
-        )
-        return ()
+        words = [item.value for item in node.items if is_text(item)] if isinstance(node, Row) else []
+        if not isinstance(node, Row) or not words or len(words) < len(node.items):
+            self._judge.find(node.line, trail, shown(node), COMMAND_ALLOWED)
+            return ()
+        if "\0" in "".join(words):
+            self._judge.find(node.line, trail, "holds a zero byte", COMMAND_ALLOWED)
+            return ()
+        if not words[0] or ("/" in words[0] and not words[0].startswith("/")):
+            self._judge.find(node.items[0].line, trail, shown(node.items[0]), PROGRAM_ALLOWED)
+            return ()
+        return tuple(words)
 
 
 class _EndReader:

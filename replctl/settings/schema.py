@@ -41,7 +41,7 @@ def replications_schema() -> Schema:
         "$schema": DIALECT,
         "title": "replctl replications.yaml",
         "description": "What shall be replicated, and which way.",
-        **_table({"replications": rows}, entries.TOP_KEYS),
+        **_table({"replications": rows, "groups": _groups()}, entries.TOP_REQUIRED),
         "$defs": {
             "Entry": _entry(),
             "PowerStoreEnd": _powerstore(),
@@ -94,7 +94,6 @@ def _duration(description: str) -> Schema:
 
 def _entry() -> Schema:
     end = {"oneOf": [{"$ref": "#/$defs/PowerStoreEnd"}, {"$ref": "#/$defs/TridentEnd"}]}
-    hooks = {name: {"$ref": "#/$defs/Hook"} for name in entries.HOOKS}
     properties = {
         "namespace": _name("The first half of the replication's name; a name, not a permission."),
         "name": _name("The second half."),
@@ -112,7 +111,7 @@ def _entry() -> Schema:
         "labels": _labels(),
         "local": {**end, "description": "The end that a verb speaks of."},
         "peer": {**end, "description": "The other end."},
-        "hooks": {**_table(hooks), "description": "Programs to run around a change."},
+        "hooks": _hooks("Programs to run around a change of its roles."),
     }
     return {"title": "Replication", **_table(properties, entries.ENTRY_REQUIRED)}
 
@@ -156,10 +155,34 @@ def _trident() -> Schema:
     return {"title": "End on Trident", **_table(properties, entries.END_REQUIRED["trident"])}
 
 
+def _groups() -> Schema:
+    hooks = _hooks(
+        "Programs to run once for a command: before its first member changes, after its last one did."
+    )
+    group = {"title": "Group", **_table({"hooks": hooks})}
+    return {
+        "type": "object",
+        "additionalProperties": group,
+        "description": "What is said once for a group that entries name.",
+    }
+
+
+def _hooks(description: str) -> Schema:
+    hooks = {name: {"$ref": "#/$defs/Hook"} for name in entries.HOOKS}
+    return {**_table(hooks), "description": description}
+
+
 def _hook() -> Schema:
-    command = {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "No shell."}
-    properties = {"command": command, "timeout": _duration("How long it may run.")}
-    return {"title": "Hook", **_table(properties, ("command",))}
+    program = {"type": "string", "pattern": r"^(/[^\x00]*|[^/\x00]+)$"}
+    command = {
+        "type": "array",
+        "prefixItems": [program],
+        "items": {"type": "string"},
+        "minItems": 1,
+        "description": "A program by absolute path or by its name in PATH, and its arguments. No shell.",
+    }
+    properties = {"command": command, "timeout": _duration("How long it may run; 1m when it is not given.")}
+    return {"title": "Hook", "oneOf": [_table(properties, ("command",)), command]}
 
 
 def main() -> None:

@@ -59,7 +59,6 @@ def validate(
         notices=(
             *(settings.notices if settings else ()),
             *(_unreachable(settings) if settings else ()),
-            *(replications.notices if replications else ()),
         ),
         backends=len(_kinds(draft) or {}),
         replications=len(replications or ()),

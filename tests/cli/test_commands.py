@@ -201,11 +201,12 @@ def test_every_mistake_in_both_files_is_told_with_its_line(world: World) -> None
 
 def test_a_mistake_of_ours_is_reported_without_the_passwords_in_use(world: World) -> None:
     from replctl import bootstrap
+    from replctl.cli import documents
 
     password = (world.config.parent / "credentials" / "east").read_text().strip()
 
     def assemble(**given: Any) -> Any:
-        services = bootstrap.assemble(**given)
+        services = bootstrap.assemble(**given, document=documents.operation)
         services.engine.status(list(services.replications.values()), _request())
         services.settings.state_dir.mkdir(exist_ok=True)
         raise_later(services, password)

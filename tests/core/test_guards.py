@@ -30,6 +30,7 @@ WITHOUT_FLAG = {
     "identity-changed",
     "not-a-pair",
     "undeclared",
+    "hook-vetoed",
     "unsupported",
 }
 FACT = Evidence(fact="state", value="source")

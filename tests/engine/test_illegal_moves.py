@@ -10,6 +10,7 @@ import pytest
 from worlds import LEDGER, World, a_world
 
 from replctl.bootstrap import Services, assemble
+from replctl.cli import documents
 from replctl.core.counts import sample
 from replctl.core.errors import IllegalTransition
 from replctl.core.events import ignore
@@ -85,7 +86,13 @@ def wayward(services: Services, world: World, who: Who) -> Engine:
 def test_an_illegal_move_is_judged_before_anything_is_sent(world: World) -> None:  # R17, R21, R23
     who = Who(user="tester", host="here", pid=1)
     with assemble(
-        flags={}, environ=world.environ(), clock=world.clock, report=ignore, command="test", who=who
+        flags={},
+        environ=world.environ(),
+        clock=world.clock,
+        report=ignore,
+        command="test",
+        who=who,
+        document=documents.operation,
     ) as services:
         engine = wayward(services, world, who)
         intent = Intent(verb=Verb.PROMOTE, replication=services.replications[LEDGER])

@@ -13,6 +13,7 @@ from storms import StormClock
 from worlds import LEDGER, World, a_world
 
 from replctl.bootstrap import Services, assemble
+from replctl.cli import documents
 from replctl.core.model import Intent, Verb, Who
 from replctl.core.outcomes import Outcome
 from replctl.engine import Proposal, Request
@@ -32,6 +33,7 @@ def services(world: World) -> Services:
         report=lambda event: None,
         command="replctl promote",
         who=who,
+        document=documents.operation,
     )
 
 

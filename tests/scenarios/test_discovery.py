@@ -12,6 +12,7 @@ from scenarios.test_breakers import open_it
 from worlds import LEDGER, World
 
 from replctl.bootstrap import Services, assemble
+from replctl.cli import documents
 from replctl.clock import Cancel
 from replctl.core.errors import Interrupted
 from replctl.core.model import Who
@@ -175,6 +176,7 @@ def test_an_interrupt_ends_each_of_them(world: World) -> None:
         report=lambda _: None,
         command="replctl",
         who=Who(user="ann", host="runner", pid=1),
+        document=documents.operation,
     ) as services:
         for look in looks:
             with pytest.raises(Interrupted):

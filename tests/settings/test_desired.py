@@ -9,9 +9,9 @@ import pytest
 from settings.conftest import CONFIG, Place, example
 
 from replctl.core.errors import InvalidConfiguration
+from replctl.core.hooks import Hook, HookSet
 from replctl.core.model import End, Mode, Replication, State
 from replctl.settings import load_replications, parse_replications
-from replctl.settings.entries import Hook
 
 KINDS = {"west": "powerstore", "east": "powerstore", "k8s-west": "trident", "k8s-east": "trident"}
 LEDGER = """\
@@ -60,7 +60,6 @@ def test_the_design_s_example(place: Place) -> None:
     )
     assert read.lines == {"bank/ledger": 2, "shop/orders": 12}
     assert read.place("shop/orders") == "replications.yaml:12"
-    assert read.notices == ()
 
 
 @pytest.mark.parametrize("state", ["source", "replica"])
@@ -103,9 +102,65 @@ def test_words_for_create_and_hooks_are_kept_beside_the_replication(place: Place
         "before_demote": Hook(("quiesce", "now"), 30.0),
         "after_promote": Hook(("map",), 60.0),
     }
-    assert [str(notice) for notice in read.notices] == [
-        "replications.yaml:3: bank/ledger: hooks are not run by this version"
-    ]
+    assert read.hooks_of("bank/ledger") == HookSet(ledger.hooks, {})
+    assert read.hooks_of("bank/orders") == read.hooks_of("gone/away") == HookSet()
+
+
+def test_the_hooks_of_a_group_are_said_once(place: Place) -> None:
+    read = place.replications(
+        document(LEDGER, "  group: payments\n", "  hooks: {after_promote: [/usr/local/bin/map, ledger]}\n")
+        + "groups:\n  payments:\n    hooks:\n"
+        + "      {before_demote: [freeze, now], after_promote: {command: [thaw], timeout: 5m}}\n"
+    )
+    assert read.hooks_of("bank/ledger") == HookSet(
+        own={"after_promote": Hook(("/usr/local/bin/map", "ledger"), 60.0)},
+        group={"before_demote": Hook(("freeze", "now"), 60.0), "after_promote": Hook(("thaw",), 300.0)},
+    )
+
+
+BROKEN_HOOKS = """\
+replications:
+- namespace: bank
+  name: ledger
+  state: replica
+  group: payments
+  local: {backend: west, volume: ledger}
+  peer: {backend: east, volume: ledger}
+  hooks:
+    before_demote: [bin/quiesce]
+    after_promote: []
+groups:
+  payment: {hooks: {before_demote: [a, 5]}}
+  payments:
+    hook: {}
+    hooks:
+      after_promote: {command: ["", a], time: 5s}
+"""
+
+TOLD_OF_HOOKS = """\
+replications.yaml:9: replications[0].hooks.before_demote: "bin/quiesce": a program by its absolute path, \
+or a name that is looked up in PATH
+replications.yaml:10: replications[0].hooks.after_promote: a list: a list of texts: a program and its arguments, \
+no shell
+replications.yaml:12: groups.payment: no entry is in this group: did you mean "payments"? \
+the group of at least one entry: payments
+replications.yaml:12: groups.payment.hooks.before_demote: a list: a list of texts: a program and its arguments, \
+no shell
+replications.yaml:14: groups.payments.hook: unknown key: did you mean "hooks"? allowed: hooks
+replications.yaml:16: groups.payments.hooks.after_promote.time: unknown key: did you mean "timeout"? \
+allowed: command, timeout
+replications.yaml:16: groups.payments.hooks.after_promote.command: "": a program by its absolute path, \
+or a name that is looked up in PATH
+"""
+
+
+def test_what_is_wrong_with_hooks_is_told_where_it_stands(place: Place) -> None:
+    assert place.entry_mistakes(BROKEN_HOOKS) == TOLD_OF_HOOKS.splitlines()
+
+
+def test_a_file_without_a_group_has_no_hooks_of_one(place: Place) -> None:
+    (told,) = place.entry_mistakes("replications: []\ngroups: [payments]\n")
+    assert told == "replications.yaml:2: groups: a list: a table of groups, such as {payments: {hooks: {…}}}"
 
 
 BROKEN = """\
@@ -181,7 +236,7 @@ replications.yaml:25: replications[5].name: missing: required
 replications.yaml:25: replications[5].namespace: missing: required
 replications.yaml:25: replications[5].peer: missing: required
 replications.yaml:25: replications[5].state: missing: required
-replications.yaml:26: replicas: unknown key: did you mean "replications"? allowed: replications
+replications.yaml:26: replicas: unknown key: did you mean "replications"? allowed: replications, groups
 """
 
 

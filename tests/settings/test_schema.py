@@ -162,7 +162,10 @@ REFUSED_REPLICATIONS = [
     document(LEDGER, "  labels: [a]\n"), document(LEDGER, "  labels: {a: 1}\n"),
     document(LEDGER, "  labels: {a: '-'}\n"), document(LEDGER, "  labels: {'-': a}\n"),
     document(LEDGER, "  hooks: {before: {}}\n"), document(LEDGER, "  hooks: {before_demote: {}}\n"),
-    document(LEDGER, "  hooks: {before_demote: {command: a}}\n"),
+    document(LEDGER, "  hooks: {before_demote: {command: a}}\n"), document(LEDGER, "  hooks: {before_demote: []}\n"),
+    document(LEDGER, "  hooks: {before_demote: ['']}\n"), document(LEDGER, "  hooks: {after_promote: [a/b]}\n"),
+    document(LEDGER) + "groups: []\n", document(LEDGER, "  group: g\n") + "groups: {g: {hook: {}}}\n",
+    document(LEDGER, "  group: g\n") + "groups: {g: {hooks: {after_promote: a}}}\n",
     document(LEDGER, "  hooks: {before_demote: {command: [a], timeout: 5}}\n"),
     *[ledger("state: replica", f"state: {state}") for state in ("promoting", "failed", "''", "5", "Source")],
     ledger("  state: replica\n", ""), ledger("name: ledger", "name: Ledger"),
@@ -191,9 +194,10 @@ def test_the_full_vocabulary_is_right_for_both(place: Place) -> None:
     text = document(
         LEDGER.replace("volume: ledger}", "volume: ledger, policy: gold}", 1),
         "  mode: synchronous\n  rpo: 0s\n  group: g\n  order: -5\n  labels: {example.com/tier: '', a: B_1}\n",
-        "  hooks: {before_demote: {command: [a, ''], timeout: 5s}, after_promote: {command: [b]}}\n",
+        "  hooks: {before_demote: {command: [a, ''], timeout: 5s}, after_promote: [/b, c]}\n",
         f"- {{namespace: shop, name: o, state: source, local: {{backend: k8s-west, {end}}}, "
         f"peer: {{backend: k8s-east, {end}}}}}\n",
     )
+    text += "groups: {g: {hooks: {before_demote: [freeze], after_promote: {command: [/thaw]}}}}\n"
     assert not refuses(replications_schema(), text)
     assert len(place.replications(text)) == 2

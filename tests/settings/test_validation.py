@@ -63,10 +63,7 @@ def test_what_must_be_said_aloud_is_said_here_too(place: Place) -> None:
     place.write("replications.yaml", document(LEDGER, "  hooks: {after_promote: {command: [map]}}\n"))
     found = place.validate()
     assert found.findings == ()
-    assert [notice.place for notice in found.notices] == [
-        "config.yaml:6: backends.west.tls.verify",
-        "replications.yaml:2: bank/ledger",
-    ]
+    assert [notice.place for notice in found.notices] == ["config.yaml:6: backends.west.tls.verify"]
 
 
 def test_without_a_configuration_there_is_nothing_to_judge(place: Place) -> None:
