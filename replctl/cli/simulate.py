@@ -37,6 +37,14 @@ def simulate(
             "--assume", metavar="NAME=VALUE", help="Decide what the contract leaves open; repeatable."
         ),
     ] = None,
+    vendors: Annotated[
+        str | None,
+        typer.Option(
+            "--vendors",
+            metavar="NAME,…",
+            help="Whose replications: powerstore, trident, or powerstore,trident.",
+        ),
+    ] = None,
     assumptions: Annotated[
         bool, typer.Option("--assumptions", help="List what can be assumed, and leave.")
     ] = False,
@@ -48,7 +56,7 @@ def simulate(
     """
     from replctl.cli.session import output_for
     from replctl.core.errors import InvalidInput
-    from replctl.simulator import Options
+    from replctl.simulator import DEFAULT_VENDORS, Options
 
     output = output_for(context.obj, common)
     if assumptions:
@@ -61,6 +69,7 @@ def simulate(
         seed=seed,
         speed=speed,
         assumptions=_pairs(assume or []),
+        vendors=tuple(vendors.split(",")) if vendors else DEFAULT_VENDORS,
     )
     return _serve(context.obj, output, options)
 

@@ -1,6 +1,7 @@
-"""Two simulated, linked PowerStore arrays over real sockets: a second, independent reading of the contract."""
+"""Simulated arrays and clusters over real sockets: a second, independent reading of the vendors' contracts."""
 
 from replctl.simulator.app import Options, Simulator
 from replctl.simulator.assumptions import list_assumptions
+from replctl.simulator.scene import DEFAULT_VENDORS
 
-__all__ = ["Options", "Simulator", "list_assumptions"]
+__all__ = ["DEFAULT_VENDORS", "Options", "Simulator", "list_assumptions"]

@@ -1,9 +1,9 @@
-"""What the contract does not establish, each as a named choice that a test can turn.
+"""What the contracts do not establish, each as a named choice that a test can turn.
 
-Every inferred, undocumented or contradictory fact of the PowerStore contract that the simulated arrays must decide
-stands here once: its name, the answers that are possible, the one that the simulator gives by default (the unkind
-one, or the contract's own choice where it makes one), the contract section, and one sentence. This module knows
-nothing of arrays; the others ask it by name.
+Every inferred, undocumented or contradictory fact of either contract that the simulator must decide stands here
+once: its name, the answers that are possible, the one that the simulator gives by default (the unkind one, or the
+contract's own choice where it makes one), the contract section, and one sentence. This module knows nothing of
+arrays or clusters; the others ask it by name.
 """
 
 from collections.abc import Mapping
@@ -235,6 +235,92 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
     _row("unknown_select", "400*|ignore", "CP §1", "Selecting a field that the release does not have."),
     _row("unordered_rows", "by_id|rotated*", "CP §4", "The order of rows when no order was asked for."),
     _row("job_retention", "60*|3600", "CP §17", "Seconds that a finished job can still be read."),
+    # Trident's controller (CT §2 to §7, §15)
+    _row(
+        "unreadable_mirror",
+        "promoted*|established",
+        "CT §4.1, §4.3 H1",
+        "What the state of a mirror counts as while ONTAP cannot be read.",
+    ),
+    _row(
+        "paused_mirror",
+        "nothing*|established",
+        "CT §4.3 H2",
+        "What a mirror that is quiesced for a promotion counts as; REST and ZAPI differ.",
+    ),
+    _row(
+        "promotion_before_first_copy",
+        "deleted*|refused",
+        "CT §4.3 H3",
+        "Whether a promotion before the first transfer ends deletes the relationship without a break.",
+    ),
+    _row(
+        "status_conflict",
+        "dropped*|retried",
+        "CT §4.3 H4",
+        "What becomes of a status that could not be written because the object was changed meanwhile.",
+    ),
+    _row(
+        "missing_promoted_snapshot",
+        "failed*|waits",
+        "CT §4.3, §15 U1",
+        "Promoting at a snapshot that has not arrived.",
+    ),
+    _row(
+        "finalizer_write",
+        "materialises*|plain",
+        "CT §3, §15 U2",
+        "Whether adding the finalizer writes strings that were left out, and so makes a new generation.",
+    ),
+    _row(
+        "mirror_without_spec",
+        "crash*|invalid",
+        "CT §2.3",
+        "A mirror relationship without a spec: the controller falls over, or says invalid.",
+    ),
+    _row(
+        "update_without_conditions",
+        "crash*|failed",
+        "CT §6, §15 U7",
+        "A mirror update of a relationship that has no conditions yet.",
+    ),
+    _row(
+        "illegal_edit_and_deletion",
+        "blocked*|deleted",
+        "CT §2.4",
+        "Whether a relationship that was edited illegally can be deleted before that is taken back.",
+    ),
+    _row(
+        "first_transfer",
+        "hidden*|establishing",
+        "CT §15 U3",
+        "Whether a new replica shows a state before its first transfer has ended.",
+    ),
+    _row(
+        "release_drops_base",
+        "yes*|no",
+        "CT §15 U4",
+        "Whether deleting the mirror relationship of a source loses the snapshots that a resync needs.",
+    ),
+    _row(
+        "ontap_default_policy",
+        "MirrorAndVault*|MirrorAllSnapshots",
+        "CT §5, §15 U5",
+        "The policy that ONTAP takes where none is named.",
+    ),
+    _row(
+        "replica_snapshots",
+        "kept*|deletable",
+        "CT §8.4, §15 U8",
+        "Whether a VolumeSnapshot of a volume that has become a replica can be deleted.",
+    ),
+    # Kubernetes (CT §12.5)
+    _row(
+        "watch_from_expired_version",
+        "event*|http",
+        "CT §12.5",
+        "Whether a watch from a version that is gone is answered 200 with an ERROR event, or 410.",
+    ),
 )
 
 _BY_NAME = {assumption.name: assumption for assumption in ASSUMPTIONS}

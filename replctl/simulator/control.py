@@ -7,13 +7,16 @@ keyword arguments. What cannot be done is ControlError, one sentence.
 import inspect
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from replctl.simulator import operations
 from replctl.simulator.actions import ACTIONS, check_body
 from replctl.simulator.clock import VirtualClock
 from replctl.simulator.conditions import ARRAYS, Conditions
+from replctl.simulator.estate import Estate
 from replctl.simulator.faults import BadFault, Faults
+from replctl.simulator.handle import ControlError, Handle
 from replctl.simulator.jobs import refusal_body
 from replctl.simulator.logins import Logins
 from replctl.simulator.mirrors import settle_after_set
@@ -46,11 +49,7 @@ SETTABLE = {
 TIMES = ("last_sync_timestamp", "next_sync_timestamp")
 
 
-class ControlError(ValueError):
-    """Something that was asked of the simulator and cannot be; the message is one sentence."""
-
-
-class Control:
+class Control(Handle):
     """Everything that can be done to a world from outside."""
 
     def __init__(
@@ -61,6 +60,8 @@ class Control:
         log: RequestLog,
         servers: dict[str, Server],
         logins: dict[str, Logins],
+        estate: Estate | None,
+        directory: Path,
     ) -> None:
         self._world = world
         self._conditions = world.conditions
@@ -69,6 +70,8 @@ class Control:
         self._log = log
         self._servers = servers
         self._logins = logins
+        self._estate = estate
+        self._directory = directory
 
     # Time
 
@@ -83,6 +86,7 @@ class Control:
         with self._clock.lock:
             now = self._clock.advance(float(seconds))
             self._world.catch_up(now)
+            self._settle()
             return now
 
     def set_speed(self, speed: float) -> None:
@@ -110,7 +114,7 @@ class Control:
     ) -> int:
         """Order a fault for requests to an array (None: to any); returns its id."""
         if array is not None:
-            self._array(array)
+            self._server(array)
         with self._clock.lock:
             try:
                 return self._faults.add(
@@ -154,7 +158,10 @@ class Control:
         self._change(deed)
 
     def kill(self, array: str, mode: str = "refuse") -> None:
-        """The array loses power: it serves nobody and does no work."""
+        """An array, a cluster or an ONTAP system loses power: it serves nobody and does no work."""
+        if self._is_of_estate(array):
+            self._turn(array, mode, alive=False)
+            return
 
         def deed(c: Conditions) -> None:
             c.arrays[array].alive = False
@@ -162,13 +169,22 @@ class Control:
         self._darken(array, mode, deed)
 
     def revive(self, array: str) -> None:
-        """The array has power again."""
+        """It has power again; a cluster has forgotten all versions."""
+        if self._is_of_estate(array):
+            self._turn(array, "serve", alive=True)
+            return
         self._lighten(array)
 
     def isolate(
         self, array: str, mode: str = "silent", hosts_alive: bool = True, link_up: bool = False
     ) -> None:
-        """Cut an array off from us, and from its peer unless `link_up`; the array and its hosts live on."""
+        """Cut an array off from us, and from its peer unless `link_up`; the array and its hosts live on.
+
+        A cluster is cut off from us alone.
+        """
+        if self._is_of_estate(array):
+            self._turn(array, mode)
+            return
 
         def deed(c: Conditions) -> None:
             state = c.arrays[array]
@@ -177,7 +193,10 @@ class Control:
         self._darken(array, mode, deed)
 
     def rejoin(self, array: str) -> None:
-        """Connect an isolated array again."""
+        """Connect an isolated array or cluster again."""
+        if self._is_of_estate(array):
+            self._turn(array, "serve")
+            return
         self._lighten(array)
 
     def skew(self, array: str, seconds: float) -> None:
@@ -227,13 +246,17 @@ class Control:
     def truth(self, name: str) -> dict[str, Any]:
         """What really is: who may write, who wrote what, what is lost."""
         with self._clock.lock:
+            if self._estate is not None and name in self._estate.entries:
+                return self._estate.truth(self._mirror(name), self._clock.now())
             return self._world.truth(self._replication(name), self._settled_now())
 
     def truths(self) -> dict[str, dict[str, Any]]:
         """The same of all replications, by name."""
         with self._clock.lock:
             now = self._settled_now()
-            return {name: self._world.truth(r, now) for name, r in self._world.replications.items()}
+            found = {name: self._world.truth(r, now) for name, r in self._world.replications.items()}
+            mirrors = self._estate.entries if self._estate is not None else {}
+            return found | {name: self.truth(name) for name in mirrors}
 
     def log(self) -> list[dict[str, Any]]:
         """What the world did, in the order in which it was worked out; `at` is when it happened."""
@@ -347,13 +370,36 @@ class Control:
 
     # How the above is done
 
+    def _is_of_estate(self, name: str) -> bool:
+        """Whether a name is a cluster's or an ONTAP system's; the arrays have their own ways."""
+        return name not in ARRAYS and self._server(name) is not None
+
+    def _turn(self, name: str, mode: str, alive: bool | None = None) -> None:
+        """Let a cluster or an ONTAP system go dark, or serve again; `alive` says whether it works at all."""
+        if mode not in (*MODES, "serve"):
+            raise ControlError(f"mode can be {' or '.join(MODES)}, not {mode!r}")
+        kind, _, site = name.rpartition("-")
+        if alive is not None and kind == "ontap":
+            self.ontap(f"k8s-{site}", "alive" if alive else "dead")
+        elif alive is not None:
+            self.controller(name, "resume" if alive else "pause")
+            if alive:
+                self.compact(name)
+        self._servers[name].turn(mode)
+        self._clock.wake()
+
+    def _server(self, name: str) -> Server:
+        if name not in self._servers:
+            raise ControlError(f"there is no array {name!r}; there are {' and '.join(self._servers)}")
+        return self._servers[name]
+
     def _array(self, array: str) -> str:
         if array not in ARRAYS:
             raise ControlError(f"there is no array {array!r}; there are {' and '.join(ARRAYS)}")
         return array
 
     def _settled_now(self) -> float:
-        now = self._clock.now()
+        now = self._settle()
         self._world.catch_up(now)
         return now
 

@@ -21,6 +21,7 @@ KINDS = (
     "slow",
     "status",
     "html",
+    "text",
     "messages_string",
     "empty",
     "truncated",
@@ -82,6 +83,7 @@ class Faults:
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self._faults: list[Fault] = []
+        self._triggers: list[tuple[Fault, Callable[[], object]]] = []
 
     def add(self, array: str | None, kind: str, **more: Any) -> int:
         """Order a fault; returns its id. Raises BadFault."""
@@ -112,9 +114,32 @@ class Faults:
             return fault
         return None
 
+    def add_trigger(self, deed: Callable[[], object], array: str | None, **more: Any) -> int:
+        """Have a deed done at a request, once; `effect`: before that is performed, or after. Raises BadFault."""
+        if more.get("effect") not in EFFECTS:
+            raise BadFault("effect can be before or after")
+        for name in ("path", "query"):
+            _check_pattern(more.get(name))
+        trigger = Fault(next(self._numbers), array, "trigger", **more)
+        self._triggers.append((trigger, deed))
+        return trigger.id
+
+    def fire(self, array: str, request: Request, effect: str) -> None:
+        """Do what was to be done at this request."""
+        for pair in list(self._triggers):
+            trigger, deed = pair
+            if trigger.effect != effect or not trigger.hits(array, request):
+                continue
+            if trigger.skip > 0:
+                trigger.skip -= 1
+                continue
+            self._triggers.remove(pair)
+            deed()
+
     def clear(self) -> None:
         """Forget all orders."""
         self._faults.clear()
+        self._triggers.clear()
 
     def left(self) -> list[dict[str, Any]]:
         """What is still to come."""
@@ -144,11 +169,16 @@ Perform = Callable[[bool], Reply]
 
 
 def carry_out(
-    fault: Fault, perform: Perform, later: Callable[[float], None], wait: Callable[[float], bool]
+    fault: Fault,
+    perform: Perform,
+    later: Callable[[float], None],
+    wait: Callable[[float], bool],
+    refuse: Callable[[Fault], Reply] | None = None,
 ) -> Reply:
     """Do to a request what a fault says.
 
-    `later(seconds)` has the request performed after virtual seconds; `wait(seconds)` waits real ones.
+    `later(seconds)` has the request performed after virtual seconds; `wait(seconds)` waits real ones; `refuse` says a
+    status in the words of whoever is asked, a PowerStore's if it is not given.
     """
     if fault.kind == "late":
         later(fault.seconds)
@@ -159,6 +189,8 @@ def carry_out(
     if fault.kind in _INSTEAD:
         if fault.effect == "after":
             perform(False)
+        if fault.kind == "status" and refuse is not None:
+            return refuse(fault)
         return _INSTEAD[fault.kind](fault)
     return _mangle(fault, perform(True))
 
@@ -181,6 +213,18 @@ def _html(fault: Fault) -> Reply:
     return Reply(fault.status or 200, _HTML, list(fault.header.items()), "text/html")
 
 
+def _text(fault: Fault) -> Reply:
+    """What priority and fairness answers in plain text, or a proxy with another status (CT §12.4)."""
+    status = fault.status or 429
+    headers = {"Retry-After": "1"} if status == 429 else {}
+    words = (
+        b"Too many requests, please try again later.\n"
+        if status == 429
+        else b"The service is not available.\n"
+    )
+    return Reply(status, words, list({**headers, **fault.header}.items()), "text/plain; charset=utf-8")
+
+
 def _huge(fault: Fault) -> Reply:
     return Reply(
         fault.status or 200,
@@ -199,6 +243,7 @@ _INSTEAD: dict[str, Callable[[Fault], Reply]] = {
     "hang": lambda fault: Reply(then="silence", seconds=fault.seconds),
     "status": _status,
     "html": _html,
+    "text": _text,
     "messages_string": _messages_string,
     "huge": _huge,
     "vanish": _vanish,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 REQUESTS_KEPT = 200_000
+# Asking what one may do changes nothing.
+_REVIEWS = "/apis/authorization.k8s.io/"
 CORRELATION_HEADER = "x-correlation-id"
 
 
@@ -41,8 +43,10 @@ class Logged:
 
     @property
     def is_change(self) -> bool:
-        """Whether it asked to change a replication session."""
-        return self.method != "GET" and not self.path.endswith("/logout")
+        """Whether it asked to change something that an array, a cluster or an ONTAP system has."""
+        return (
+            self.method != "GET" and not self.path.endswith("/logout") and not self.path.startswith(_REVIEWS)
+        )
 
 
 def _read(body: bytes) -> Any:
@@ -78,7 +82,7 @@ class RequestLog:
         return logged
 
     def read(self, array: str | None, since: int, changes: bool) -> list[dict[str, Any]]:
-        """Requests with a number above `since`, of one array or all, perhaps only changes of sessions."""
+        """Requests with a number above `since`, of one array or all, perhaps only changes."""
         return [
             logged.public()
             for logged in self._logged

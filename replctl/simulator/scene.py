@@ -5,8 +5,8 @@ certificate. The worlds of the same seed and size are the same.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from replctl.simulator.chance import chance, digest
@@ -37,6 +37,11 @@ _APPLICATIONS = (
     "scans",
     "backups",
 )
+POWERSTORE, TRIDENT = "powerstore", "trident"
+VENDORS = (POWERSTORE, TRIDENT)
+# Whose replications a world has unless somebody says otherwise.
+DEFAULT_VENDORS: tuple[str, ...] = (POWERSTORE,)
+
 _GROUPS = {"bank": "payments", "shop": "storefront", "claims": "claims"}
 _TIERS = ("gold", "silver", "bronze")
 
@@ -53,6 +58,7 @@ class Entry:
     group: str | None
     order: int
     labels: Mapping[str, str]
+    vendor: str = POWERSTORE
 
     @property
     def full_name(self) -> str:
@@ -60,11 +66,12 @@ class Entry:
         return f"{self.namespace}/{self.name}"
 
 
-def list_entries(seed: int, count: int) -> list[Entry]:
-    """The replications of a world; the first is always bank/ledger, a volume group whose source is east."""
+def list_entries(seed: int, count: int, vendors: Sequence[str] = DEFAULT_VENDORS) -> list[Entry]:
+    """The replications of a world, spread over the vendors; the first is always bank/ledger, whose source is east."""
     names = [(namespace, name) for name in _APPLICATIONS for namespace in _NAMESPACES]
     names.sort(key=lambda pair: (pair != ("bank", "ledger"), digest(seed, *pair)))
-    return [_entry(seed, index, *_numbered(names, index)) for index in range(count)]
+    found = [_entry(seed, index, *_numbered(names, index)) for index in range(count)]
+    return [replace(entry, vendor=vendors[index % len(vendors)]) for index, entry in enumerate(found)]
 
 
 def _numbered(names: list[tuple[str, str]], index: int) -> tuple[str, str]:
@@ -94,35 +101,72 @@ def policy_name(array: str) -> str:
     return f"gold-dr-{array}"
 
 
+class UnknownVendor(ValueError):
+    """A vendor that the simulator does not know, or none at all; the message is one sentence."""
+
+
+def read_vendors(names: Sequence[str]) -> tuple[str, ...]:
+    """Vendors as somebody names them, each once, in our order; raises UnknownVendor."""
+    unknown = [name for name in names if name not in VENDORS]
+    if unknown or not names:
+        raise UnknownVendor(f"vendors can be {' and '.join(VENDORS)}, not {', '.join(unknown) or 'none'}")
+    return tuple(vendor for vendor in VENDORS if vendor in names)
+
+
 def password(seed: int, array: str) -> str:
     """The password of the one user of an array."""
     return "Sim-" + digest(seed, array, "password")[:20]
 
 
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the world answers: URLs by name of arrays, clusters and ONTAP systems."""
+
+    arrays: Mapping[str, str]
+    clusters: Mapping[str, str]
+    ontap: Mapping[str, str]
+
+
 def write_files(
-    directory: Path, seed: int, entries: list[Entry], urls: Mapping[str, str], ca_pem: bytes
+    directory: Path, seed: int, entries: list[Entry], addresses: Addresses, ca_pem: bytes
 ) -> Path:
     """Write everything that replctl needs into the directory; returns the path of config.yaml."""
     (directory / "credentials").mkdir(parents=True, exist_ok=True)
-    for array in urls:
-        secret = directory / "credentials" / array
-        secret.touch(mode=SECRET_MODE)
-        secret.chmod(SECRET_MODE)
-        secret.write_text(password(seed, array) + "\n")
+    for name in (*addresses.arrays, *addresses.ontap):
+        write_secret(directory / "credentials" / name, password(seed, name) + "\n")
     (directory / "ca.pem").write_bytes(ca_pem)
     (directory / "replications.yaml").write_text(_replications_text(entries))
     config = directory / "config.yaml"
-    config.write_text(_config_text(urls))
+    config.write_text(_config_text(addresses))
     return config
 
 
-def _config_text(urls: Mapping[str, str]) -> str:
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that its owner alone can read."""
+    path.touch(mode=SECRET_MODE)
+    path.chmod(SECRET_MODE)
+    path.write_text(text)
+
+
+def _config_text(addresses: Addresses) -> str:
     backends = "".join(
         f"  {array}:\n    kind: powerstore\n    url: {url}\n    username: {USERNAME}\n"
         f"    password: {{file: credentials/{array}}}\n    tls: {{ca_file: ca.pem}}\n"
-        for array, url in urls.items()
+        for array, url in addresses.arrays.items()
     )
+    backends += "".join(_cluster_text(name, addresses.ontap) for name in addresses.clusters)
     return f"backends:\n{backends}replications: replications.yaml\nstate_dir: state\n"
+
+
+def _cluster_text(cluster: str, ontap: Mapping[str, str]) -> str:
+    site = cluster.removeprefix("k8s-")
+    system = f"ontap-{site}"
+    return (
+        f"  {cluster}:\n    kind: trident\n    kubeconfig: kubeconfig-{site}.yaml\n    context: {site}\n"
+        "    policies: {Sync: synchronous, MirrorAllSnapshots: asynchronous}\n"
+        f"    # ontap: {{url: {ontap[system]}, username: {USERNAME}, "
+        f"password: {{file: credentials/{system}}}, tls: {{ca_file: ca.pem}}}}\n"
+    )
 
 
 def _replications_text(entries: list[Entry]) -> str:
@@ -144,7 +188,24 @@ def _entry_text(entry: Entry) -> str:
         lines += [f"  group: {entry.group}", f"  order: {entry.order}"]
     if entry.labels:
         lines.append(f"  labels: {json.dumps(dict(entry.labels))}")
-    for side, backend in (("local", "west"), ("peer", "east")):
-        policy = f", policy: {policy_name(backend)}" if backend == entry.source else ""
-        lines.append(f"  {side}: {{backend: {backend}, {entry.kind}: {entry.resource}{policy}}}")
+    for side, site in (("local", "west"), ("peer", "east")):
+        lines.append(f"  {side}: {{{_end_text(entry, site)}}}")
     return "\n".join(lines) + "\n"
+
+
+def _end_text(entry: Entry, site: str) -> str:
+    if entry.vendor == POWERSTORE:
+        policy = f", policy: {policy_name(site)}" if site == entry.source else ""
+        return f"backend: {site}, {entry.kind}: {entry.resource}{policy}"
+    where = f"backend: k8s-{site}, namespace: {entry.namespace}"
+    return f"{where}, mirror: {mirror_name(entry, site)}, pvc: {claim_name(entry)}"
+
+
+def mirror_name(entry: Entry, site: str) -> str:
+    """What the mirror relationship of a replication is called in one cluster."""
+    return entry.name if site == "east" else f"{entry.name}-dr"
+
+
+def claim_name(entry: Entry) -> str:
+    """What the claim of a replication is called in both clusters."""
+    return f"{entry.name}-data"

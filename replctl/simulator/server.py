@@ -14,6 +14,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 IDLE_SECONDS = 300.0
 HANDSHAKE_SECONDS = 30.0
@@ -38,30 +39,49 @@ _REASONS = {
     404: "Not Found",
     405: "Method Not Allowed",
     406: "Not Acceptable",
+    409: "Conflict",
+    410: "Gone",
+    413: "Request Entity Too Large",
     415: "Unsupported Media Type",
     416: "Range Not Satisfiable",
     422: "Unprocessable Entity",
     429: "Too Many Requests",
     500: "Internal Server Error",
     503: "Service Unavailable",
+    504: "Gateway Timeout",
 }
 _RESET = struct.pack("ii", 1, 0)
 
 
+Subject = tuple[str, tuple[str, ...]]  # common name and organisations of a client certificate
+
+
+class Severed(Exception):
+    """Raised by a stream that breaks off where it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client sent; header names in lower case, `path` and `query` as on the wire."""
+    """What a client sent; header names in lower case, `path` and `query` as on the wire.
+
+    `subject`: whom the client's certificate names, where the server asks for one.
+    """
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str]
     body: bytes
+    subject: Subject | None = None
 
 
 @dataclass(slots=True)
 class Reply:
-    """What it is answered. `then` is what becomes of the connection: keep, close, reset, silence."""
+    """What it is answered. `then` is what becomes of the connection: keep, close, reset, silence.
+
+    A `stream` without `stream_bytes` is sent in chunks for as long as it goes on; an empty piece of it only looks
+    whether the client is still there.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -217,7 +237,7 @@ class Server:
             sock.close()
 
     def _converse(self, sock: socket.socket) -> None:
-        reader = Reader(sock)
+        reader = Reader(sock, _subject(sock))
         while not self._stopping:
             request = reader.next()
             if request is None:
@@ -235,12 +255,32 @@ class Server:
         if reply.then in ("silence", "reset"):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             return False
+        if reply.stream is not None and not reply.stream_bytes:
+            return self._send_chunks(sock, reply, reply.stream)
         if reply.stream is not None:
             sock.sendall(_head(reply, reply.stream_bytes))
             for chunk in reply.stream:
                 sock.sendall(chunk)
         else:
             sock.sendall(_head(reply, len(reply.body)) + reply.body)
+        return reply.then == "keep"
+
+    def _send_chunks(self, sock: socket.socket, reply: Reply, stream: Iterable[bytes]) -> bool:
+        """Send a stream of unknown length; whether the connection goes on."""
+        sock.sendall(_head(reply, None))
+        try:
+            for piece in stream:
+                if self.mode != "serve":
+                    self._keep_silent(0.0)
+                    raise Severed
+                if piece:
+                    sock.sendall(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                elif _is_gone(sock):
+                    return False
+        except Severed:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            return False
+        sock.sendall(b"0\r\n\r\n")
         return reply.then == "keep"
 
     def _keep_silent(self, seconds: float) -> None:
@@ -252,11 +292,28 @@ class Server:
                 self._turned.wait_for(lambda: self._stopping or self.mode != "silent")
 
 
-def _head(reply: Reply, length: int) -> bytes:
+def _subject(sock: socket.socket) -> Subject | None:
+    """Whom a client's certificate names, if it sent one."""
+    certificate: Any = sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None
+    if not certificate:
+        return None
+    pairs = [pair for part in certificate.get("subject", ()) for pair in part]
+    names = [value for name, value in pairs if name == "commonName"]
+    return names[0] if names else "", tuple(value for name, value in pairs if name == "organizationName")
+
+
+def _is_gone(sock: socket.socket) -> bool:
+    """Whether the client has closed the connection; it has nothing to say while it is being answered."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0)) and not sock.recv(READ_BYTES)
+
+
+def _head(reply: Reply, length: int | None) -> bytes:
     lines = [f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Unknown')}"]
     if reply.status != 204:
         lines.append(f"Content-Type: {reply.media_type}")
-        lines.append(f"Content-Length: {length}")
+        lines.append("Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}")
     lines += [f"{name}: {value}" for name, value in reply.headers]
     if reply.then == "close":
         lines.append("Connection: close")
@@ -266,8 +323,9 @@ def _head(reply: Reply, length: int) -> bytes:
 class Reader:
     """Requests from a socket, one after the other."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, subject: Subject | None = None) -> None:
         self._sock = sock
+        self._subject = subject
         self._buffer = b""
 
     def next(self) -> Request | None:
@@ -292,7 +350,7 @@ class Reader:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
         path, _, query = target.partition("?")
-        return Request(method, path, query, headers, self._read_body(headers))
+        return Request(method, path, query, headers, self._read_body(headers), self._subject)
 
     def _read_body(self, headers: Mapping[str, str]) -> bytes:
         length = int(headers.get("content-length", "0"))
