@@ -68,7 +68,8 @@ class Watching:
         return json.loads(line) if line else None
 
     def rest(self) -> list[Any]:
-        return list(iter(self.next, None))
+        """All events up to the end of the stream; raises where it breaks off."""
+        return [json.loads(line) for line in self._answer.read().splitlines()]
 
     def close(self) -> None:
         self._answer.close()
@@ -114,9 +115,13 @@ class Cluster:
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         if data is not None:
             sent["Content-Type"] = media
-        self.connection.request(method, path, body=data, headers=sent)
-        answer = self.connection.getresponse()
-        return Answer(answer.status, answer.headers, answer.read())
+        try:
+            self.connection.request(method, path, body=data, headers=sent)
+            answer = self.connection.getresponse()
+            return Answer(answer.status, answer.headers, answer.read())
+        except (OSError, http.client.HTTPException):
+            self.connection.close()  # the next call opens another
+            raise
 
     def get(self, path: str, **headers: str) -> Any:
         answer = self.call("GET", path, **headers)

@@ -270,7 +270,8 @@ class Api:
             if self._assume["watch_from_expired_version"] == "http":
                 raise gone
             return Reply(200, stream=watches.failed_stream(gone.status()))
-        self.cluster.watches += 1
+        watch.turn = self.cluster.order.turn
+        watch.next_bookmark_at = now + watches.BOOKMARK_SECONDS
         return Reply(200, stream=self._stream(watch))
 
     def _begin(self, watch: watches.Watch, query: dict[str, str], now: float) -> Refused | None:
@@ -290,6 +291,8 @@ class Api:
         return watches.gone(watch.revision) if store.is_expired(watch.revision, now) else None
 
     def _stream(self, watch: watches.Watch) -> Iterator[bytes]:
+        with self._clock.lock:
+            self.cluster.watches += 1
         try:
             yield from watches.stream(
                 watch, self.cluster.registry.store, self._clock, self.cluster.order, self._catch_up

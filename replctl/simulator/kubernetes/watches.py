@@ -75,9 +75,6 @@ def stream(
     watch: Watch, store: Store, clock: VirtualClock, order: Order, catch_up: Callable[[float], float | None]
 ) -> Iterator[bytes]:
     """The pieces of a watch's answer; `catch_up(now)` moves the world on and tells when it moves next."""
-    with clock.lock:
-        watch.turn = order.turn
-        watch.next_bookmark_at = clock.now() + BOOKMARK_SECONDS
     while True:
         pieces: list[bytes] = []
         looks = 0
