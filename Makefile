@@ -15,13 +15,14 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 
-.PHONY: help demo test check format lint types fix generate bench floor
+.PHONY: help demo test check check-tools format lint types fix generate bench floor
 .NOTPARALLEL:
 
 help:
 	@echo "make demo      watch a failover between two simulated arrays"
 	@echo "make test      run every test"
 	@echo "make check     format, lint, types, import contracts, tests, freshness: what a change must pass"
+	@echo "make check-tools  drive the simulated clusters with a real kubectl, which it needs"
 	@echo "make fix       format, and mend what ruff can mend"
 	@echo "make generate  write the generated files anew"
 	@echo "make bench     measure start-up and the simulator against their budgets"
@@ -36,6 +37,12 @@ test: $(DEV)
 # The tests hold the import contracts (test_architecture.py) and freshness (test_generated.py; `uv sync --locked`
 # refuses a stale lock). Cheap checks come first. `make check test` runs the tests once.
 check: format lint types test
+
+# Apart from the tests, which want nothing but Python and make: this wants a kubectl, and fails without one.
+check-tools: $(DEV)
+	@command -v kubectl >/dev/null || { \
+		echo "check-tools needs kubectl (Debian, Ubuntu: apt-get install kubernetes-client)" >&2; exit 2; }
+	$(BIN)/pytest -q tests/tools/kubectl.py
 
 format: $(DEV)
 	$(BIN)/ruff format --check

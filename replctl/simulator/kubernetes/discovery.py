@@ -23,6 +23,8 @@ VERSION: Object = {
 def find(kinds: Sequence[Kind], path: str) -> Object | None:
     """The answer to a discovery path, or None where nothing is."""
     parts = path.strip("/").split("/")
+    if path.startswith("/openapi/v3"):
+        return _openapi(kinds, path)
     if parts == ["api"]:
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
     if parts == ["apis"]:
@@ -39,6 +41,29 @@ def find(kinds: Sequence[Kind], path: str) -> Object | None:
             None,
         )
     return _resources(kinds, parts[1], parts[2]) if parts[0] == "apis" and len(parts) == 3 else None
+
+
+def _openapi(kinds: Sequence[Kind], path: str) -> Object | None:
+    """As much of OpenAPI v3 as tells kubectl that the server itself looks for unknown fields (CT §12.1)."""
+    if path.rstrip("/") == "/openapi/v3":
+        places = sorted({f"apis/{kind.api_version}" if kind.group else "api/v1" for kind in kinds})
+        return {"paths": {place: {"serverRelativeURL": f"/openapi/v3/{place}"} for place in places}}
+    place = path.removeprefix("/openapi/v3/")
+    served = [kind for kind in kinds if place == (f"apis/{kind.api_version}" if kind.group else "api/v1")]
+    if not served:
+        return None
+    paths = {f"/{place}/{kind.plural}/{{name}}": {"patch": _patch_operation(kind)} for kind in served}
+    return {
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": VERSION["gitVersion"]},
+        "paths": paths,
+    }
+
+
+def _patch_operation(kind: Kind) -> Object:
+    names = {"group": kind.group, "version": kind.version, "kind": kind.name}
+    parameter = {"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}
+    return {"x-kubernetes-group-version-kind": names, "parameters": [parameter], "responses": {}}
 
 
 def _groups(kinds: Sequence[Kind]) -> list[Object]:
