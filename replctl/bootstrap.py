@@ -44,7 +44,8 @@ class Backend(Driver, Inspected, Protocol):
 class Services:
     """What one process works with. A context manager: at its end it signs out and lets go of the store.
 
-    `open_driver` opens one more driver of a backend, which is its taker's to close.
+    `open_driver` opens one more driver of a backend, which is its taker's to close. `take_up` puts a desired state
+    that was read anew in the place of the one that two entries are judged by.
     """
 
     settings: Settings
@@ -54,6 +55,7 @@ class Services:
     clock: Clock
     secrets: Secrets
     open_driver: Callable[[str], Backend]
+    take_up: Callable[[Replications], None]
 
     def __enter__(self) -> Services:
         return self
@@ -90,17 +92,18 @@ def assemble(
     store = SqliteStore(settings.state_dir, clock=clock, history_keep_seconds=settings.history_keep_seconds)
     secrets = Secrets()
     opener = _Opener(settings, clock, report, BreakerBoard(settings.breaker, store, clock, report), secrets)
+    distinct = _Distinct(replications)
     engine = Engine(
         open_driver=opener.open,
         store=store,
         clock=clock,
         report=report,
         caller=Caller(who=who, command=command),
-        judge=_Distinct(replications),
+        judge=distinct,
         observe_seconds=observe_timeout_seconds or settings.observe_timeout_seconds,
         hooks=_Hooks(settings, replications, clock, secrets, document),
     )
-    return Services(settings, replications, engine, store, clock, secrets, opener.open)
+    return Services(settings, replications, engine, store, clock, secrets, opener.open, distinct.take_up)
 
 
 class _Distinct:
@@ -114,6 +117,13 @@ class _Distinct:
         self._replications = replications
         self._identities: dict[End, tuple[str | None, str | None]] = {}
         self._lock = threading.Lock()
+
+    def take_up(self, replications: Replications) -> None:
+        """Judge by these entries from now on; what their ends turn out to be is asked anew."""
+        with self._lock:
+            self._replications = replications
+            ends = {end for each in replications.values() for end in (each.local, each.peer)}
+            self._identities = {end: found for end, found in self._identities.items() if end in ends}
 
     def __call__(self, seen: Mapping[End, Observation]) -> None:
         with self._lock:

@@ -46,6 +46,16 @@ class _Stamps:
 _stamps = _Stamps()
 
 
+_subject: contextvars.ContextVar[tuple[str, str]] = contextvars.ContextVar(
+    "replctl_subject", default=("", "")
+)
+
+
+def subject() -> tuple[str, str]:
+    """Namespace and name of the replication that this thread is at work on; empty where it is none."""
+    return _subject.get()
+
+
 def current() -> str:
     """The id of what this thread is doing; empty outside of a `correlation`."""
     return _current.get()
@@ -56,11 +66,12 @@ def correlation(namespace: str, name: str, clock: Clock) -> Iterator[str]:
     """Do what follows under one new id, `NAMESPACE-NAME-<unix ms>`; within another, that one is back after it."""
     prefix = f"{namespace}-{name}"
     stamp = _stamps.next(prefix, int(clock.now() * MILLISECONDS_PER_SECOND))
-    token = _current.set(f"{prefix}-{stamp}")
+    token, about = _current.set(f"{prefix}-{stamp}"), _subject.set((namespace, name))
     try:
         yield _current.get()
     finally:
         _current.reset(token)
+        _subject.reset(about)
 
 
 def carried(function: Callable[P, R]) -> Callable[P, R]:
@@ -75,10 +86,11 @@ def carried(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @contextmanager
-def under(correlation_id: str) -> Iterator[str]:
+def under(correlation_id: str, namespace: str = "", name: str = "") -> Iterator[str]:
     """Do what follows under an id that was given out before: what was proposed is carried out under its name."""
-    token = _current.set(correlation_id)
+    token, about = _current.set(correlation_id), _subject.set((namespace, name))
     try:
         yield correlation_id
     finally:
         _current.reset(token)
+        _subject.reset(about)

@@ -17,6 +17,7 @@ from replctl.core.durations import format_time
 from replctl.core.events import (
     BreakerMoved,
     CallEnded,
+    Discovered,
     Event,
     MemberEnded,
     Noticed,
@@ -27,6 +28,7 @@ from replctl.core.events import (
     StepBegan,
     StepEnded,
     StepWaits,
+    Translated,
     WaveBegan,
     WillRetry,
 )
@@ -145,6 +147,12 @@ def line_of(event: Event) -> tuple[int, str, Mapping[str, Any]]:
     fields = {**_place(event), **_measures(event)}
     if isinstance(event, WaveBegan | MemberEnded):
         return _of_several(event, fields)
+    if isinstance(event, Translated | Discovered):
+        return logging.DEBUG, type(event).__name__.lower(), fields
+    return _of_one(event, fields)
+
+
+def _of_one(event: Event, fields: Mapping[str, Any]) -> tuple[int, str, Mapping[str, Any]]:
     match event:
         case OperationBegan():
             verb = "joined" if event.joined else "began"
@@ -173,6 +181,7 @@ def line_of(event: Event) -> tuple[int, str, Mapping[str, Any]]:
             return (logging.WARNING if until else logging.INFO), moved, fields
         case Noticed():
             return logging.WARNING, f"{event.topic}: {event.message}", fields
+    return logging.DEBUG, type(event).__name__, fields
 
 
 def _of_several(
@@ -202,6 +211,8 @@ def _measures(event: Event) -> dict[str, Any]:
         case StepEnded(seconds=seconds) | OperationEnded(seconds=seconds):
             return {"duration_ms": _milliseconds(seconds)}
         case StepWaits(elapsed_seconds=seconds):
+            return {"duration_ms": _milliseconds(seconds)}
+        case Translated(seconds=seconds) | Discovered(seconds=seconds):
             return {"duration_ms": _milliseconds(seconds)}
         case CallEnded(seconds=seconds, result=result):
             return {"duration_ms": _milliseconds(seconds), "error": None if result == "success" else result}

@@ -12,6 +12,7 @@ from replctl.cli import (
     breaker,
     completion,
     config,
+    daemon,
     demo,
     drill,
     holding,
@@ -92,6 +93,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
         inspecting.doctor,
         completion.completion,
     ),
+    "Staying": (daemon.daemon,),
     "Trying": (simulate.simulate, demo.demo),
 }
 GROUPS: Mapping[str, tuple[str, str, tuple[Callable[..., int], ...]]] = {

@@ -16,7 +16,9 @@ from replctl.cli.output import Output
 from replctl.cli.progress import Progress
 from replctl.cli.signals import Interrupts
 from replctl.cli.surroundings import PROGRAM, Surroundings
+from replctl.core.events import to_all
 from replctl.core.model import Who
+from replctl.tally import Tally
 
 if TYPE_CHECKING:
     from replctl.bootstrap import Services
@@ -60,7 +62,7 @@ def opened(here: Surroundings, common: Common, looking: Looking | None = None) -
     """Assemble the services for a command; at the end they log out of the backends and close the store."""
     looking = looking or Looking()
     output = output_for(here, common)
-    progress = Progress(output, here.clock)
+    progress, tally = Progress(output, here.clock), Tally()
     who = who_asks(here.environ)
     with (
         Interrupts(here.leave) as interrupts,
@@ -68,7 +70,7 @@ def opened(here: Surroundings, common: Common, looking: Looking | None = None) -
             flags=common.flags,
             environ=here.environ,
             clock=here.clock,
-            report=progress,
+            report=to_all(tally, progress),
             command=command_line(here.argv),
             who=who,
             observe_timeout_seconds=looking.observe_timeout_seconds,
@@ -77,15 +79,18 @@ def opened(here: Surroundings, common: Common, looking: Looking | None = None) -
         progress.log = _log(output, services.secrets)
         here.learned.redact = services.secrets.redact
         here.learned.state_dir = services.settings.state_dir
-        yield Session(
-            here=here,
-            common=common,
-            output=output,
-            progress=progress,
-            interrupts=interrupts,
-            services=services,
-            who=who,
-        )
+        try:
+            yield Session(
+                here=here,
+                common=common,
+                output=output,
+                progress=progress,
+                interrupts=interrupts,
+                services=services,
+                who=who,
+            )
+        finally:
+            tally.flush(services.store.add_counts)
 
 
 def _log(output: Output, secrets: Secrets) -> Report | None:

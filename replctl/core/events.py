@@ -53,13 +53,17 @@ class StepEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateMoved:
-    """An end moved from one state to another; `reason` is user_requested, external, drift …"""
+    """An end moved from one state to another; `reason` is user_requested, external, drift …
+
+    `seconds` is how long it was in the state that it left, None when that is not known.
+    """
 
     replication: str
     backend: str
     origin: State
     target: State
     reason: str
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +132,25 @@ class Noticed:
     backend: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translated:
+    """So many of a vendor's things were put into our words; `what` they are, `seconds` for all."""
+
+    backend: str
+    what: str
+    count: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discovered:
+    """What is there was asked for; with `hit` it was known still, and nothing was asked."""
+
+    backend: str
+    hit: bool
+    seconds: float
+
+
 Event = (
     OperationBegan
     | StepBegan
@@ -141,8 +164,20 @@ Event = (
     | WillRetry
     | BreakerMoved
     | Noticed
+    | Translated
+    | Discovered
 )
 Report = Callable[[Event], None]
+
+
+def to_all(*subscribers: Report) -> Report:
+    """One subscriber that hands every event to each of them, in their order."""
+
+    def report(event: Event) -> None:
+        for subscriber in subscribers:
+            subscriber(event)
+
+    return report
 
 
 def ignore(event: Event) -> None:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from replctl.clock import Clock
 from replctl.core.errors import ReplctlError, trouble_of
+from replctl.core.events import Discovered, Report, ignore
 from replctl.core.model import Scalar, Trouble, TroubleKind
 from replctl.resilience import Look
 
@@ -117,7 +118,9 @@ class DiscoveryCache:
     What could not be asked is not kept: the next question asks again. One thread asks while others wait for it.
     """
 
-    def __init__(self, clock: Clock, ttl_seconds: float) -> None:
+    def __init__(self, clock: Clock, ttl_seconds: float, backend: str = "", report: Report = ignore) -> None:
+        self._backend = backend
+        self._report = report
         self._clock = clock
         self._ttl = ttl_seconds
         self._lock = Lock()
@@ -130,9 +133,12 @@ class DiscoveryCache:
             now = self._clock.monotonic()
             if self._kept is not None and now - self._kept[0] < self._ttl:
                 self._hits += 1
+                self._report(Discovered(backend=self._backend, hit=True, seconds=0.0))
                 return self._kept[1]
             self._misses += 1
             found = ask()
+            seconds = self._clock.monotonic() - now
+            self._report(Discovered(backend=self._backend, hit=False, seconds=seconds))
             self._kept = (now, found) if found.presence is not Presence.UNKNOWN else None
             return found
 

@@ -252,7 +252,7 @@ class Engine:
         )
         outcome = Outcome.UNKNOWN
         try:
-            with under(proposal.correlation_id):
+            with under(proposal.correlation_id, *key.split("/", 1)):
                 result = self._carry_out_held(proposal, request, holder)
                 outcome = result.outcome
                 self._count_result(proposal.intent.replication, result)

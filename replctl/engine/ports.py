@@ -16,6 +16,7 @@ from replctl.core.journal import ChainFault, Drill, OperationRecord, StepRecord,
 from replctl.core.model import End, Hold, Holder, Observation, Replication, Scalar
 from replctl.core.outcomes import Outcome
 from replctl.core.plans import Followed, Receipt, Recipe
+from replctl.core.reconciling import Settled
 from replctl.core.results import OperationResult
 from replctl.resilience import Look
 
@@ -123,6 +124,12 @@ class Store(Protocol):
 
     def drills(self) -> Mapping[str, Drill]: ...
     def set_drill(self, replication: str, drill: Drill) -> None: ...
+
+    def settled(self) -> Mapping[str, Settled]:
+        """How the daemon last saw each at rest."""
+        ...
+
+    def remember_settled(self, settled: Mapping[str, Settled]) -> None: ...
 
     def unverified(self, replication: str) -> frozenset[str]: ...
     def set_unverified(self, replication: str, backends: Iterable[str]) -> None: ...

@@ -29,6 +29,7 @@ class Tracker:
         self._clock = clock
         self._report = report
         self._known: dict[str, State] = {}
+        self._entered: dict[str, float] = {}
 
     def begin(self, pair: Pair) -> None:
         """Take both ends as they are; what differs from history happened without us, or before we were cut off."""
@@ -71,7 +72,8 @@ class Tracker:
 
     def _write(self, backend: str, origin: State, target: State, reason: str) -> None:
         self._known[backend] = target
-        record = self._record
+        record, now = self._record, self._clock.monotonic()
+        entered, self._entered[backend] = self._entered.get(backend), now
         self._store.record(
             TransitionRecord(
                 replication=record.replication,
@@ -87,7 +89,12 @@ class Tracker:
         )
         self._report(
             StateMoved(
-                replication=record.replication, backend=backend, origin=origin, target=target, reason=reason
+                replication=record.replication,
+                backend=backend,
+                origin=origin,
+                target=target,
+                reason=reason,
+                seconds=None if entered is None else now - entered,
             )
         )
 

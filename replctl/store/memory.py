@@ -14,13 +14,14 @@ from replctl.core.breaker import BreakerState
 from replctl.core.errors import ReplctlError
 from replctl.core.journal import Drill
 from replctl.core.model import Hold, Observation
+from replctl.core.reconciling import Settled
 from replctl.store import records
 from replctl.store.database import NOT_WRITTEN, Backed, Connection
 
 BEST_EFFORT_SECONDS = 0.2  # how long a look waits for a busy store before it does without
 
 HOLD, SURVIVOR, UNVERIFIED, IDENTITY = "hold", "survivor", "unverified", "identity"
-OBSERVATION, BREAKER, DRILL = "observation", "breaker", "drill"
+OBSERVATION, BREAKER, DRILL, SETTLED = "observation", "breaker", "drill", "settled"
 
 _PUT = "INSERT OR REPLACE INTO facts (kind, subject, detail, body) VALUES (?, ?, ?, ?)"
 
@@ -71,6 +72,19 @@ class Memory(Backed):
 
     def set_drill(self, replication: str, drill: Drill) -> None:
         self._put(DRILL, replication, "", records.encode(drill))
+
+    def settled(self) -> Mapping[str, Settled]:
+        """How the daemon last saw each at rest; what it cannot understand is left out."""
+        found: dict[str, Settled] = {}
+        for replication, _, text in self._facts(SETTLED):
+            with suppress(records.Unreadable):
+                found[replication] = records.settled(text)
+        return found
+
+    def remember_settled(self, settled: Mapping[str, Settled]) -> None:
+        rows = [(SETTLED, replication, "", records.encode(each)) for replication, each in settled.items()]
+        with self._database.transaction(NOT_WRITTEN) as connection:
+            connection.executemany(_PUT, rows)
 
     def unverified(self, replication: str) -> frozenset[str]:
         found = self._database.rows(

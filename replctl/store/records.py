@@ -32,6 +32,7 @@ from replctl.core.model import (
 )
 from replctl.core.outcomes import Outcome
 from replctl.core.plans import Course, DataLoss
+from replctl.core.reconciling import Settled
 
 V = TypeVar("V")
 Data = Mapping[str, Any]
@@ -96,6 +97,7 @@ _holder = _plain(Holder, who=_who)
 _hold = _plain(Hold)
 _breaker = _plain(BreakerState, position=Position)
 _drill = _plain(Drill, production_state=State, came_back=State, flow=Flow)
+_settled = _plain(Settled, role=State, desired=State)
 _step = _plain(StepRecord, phase=StepPhase, outcome=Outcome)
 _transition = _plain(TransitionRecord, origin=State, target=State)
 _observation = _plain(
@@ -158,6 +160,10 @@ def hold(text: str) -> Hold:
 
 def drill(text: str) -> Drill:
     return _drill(_parse(text))
+
+
+def settled(text: str) -> Settled:
+    return _settled(_parse(text))
 
 
 def breaker(text: str) -> BreakerState:

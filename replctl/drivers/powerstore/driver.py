@@ -27,7 +27,7 @@ from replctl.core.errors import (
     excerpt,
     trouble_of,
 )
-from replctl.core.events import Noticed, Report
+from replctl.core.events import Noticed, Report, Translated
 from replctl.core.model import End, Observation, Scalar, TroubleKind
 from replctl.core.plans import Followed, Receipt
 from replctl.core.retry import RetryPolicy
@@ -123,7 +123,7 @@ class PowerStoreDriver:
         self._margin = clock_margin_seconds
         self._reader = Reader(client, backend, clock)
         self._memory = Memory(clock, discovery_ttl_seconds, identities)
-        self._discovery = DiscoveryCache(clock, discovery_ttl_seconds)
+        self._discovery = DiscoveryCache(clock, discovery_ttl_seconds, backend, report)
         self._lock = Lock()
         self._release: Release | None = None
         self._version: str | None = None
@@ -225,10 +225,16 @@ class PowerStoreDriver:
         rows = [row for row in found.values() if isinstance(row, Row)]
         around = self._surroundings(release, look) if rows else Surroundings(backend=self._backend)
         self._count_strange(rows, around.remote_systems.values())
-        return {
+        began = self._clock.monotonic()
+        seen = {
             end: sessions.session_seen(thing, around) if isinstance(thing, Row) else thing
             for end, thing in found.items()
         }
+        seconds = self._clock.monotonic() - began
+        if rows:
+            told = Translated(backend=self._backend, what="session", count=len(rows), seconds=seconds)
+            self._report(told)
+        return seen
 
     def _surroundings(self, release: Release | None, look: Look) -> Surroundings:
         return Surroundings(

@@ -1,0 +1,80 @@
+"""The desired-state file as the daemon keeps it: read anew when it changes, all or nothing (design §8, §10).
+
+What counts as an edit of an entry's `state` is decided here: a change between two readings that were both good, of
+an entry that the daemon had settled on. A first reading, and one that follows a broken one, are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from replctl.core.errors import ReplctlError
+from replctl.core.reconciling import Settled
+from replctl.settings import Replications, Settings, files, reload
+
+Signature = tuple[int, int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a look at the file brought: a new desired state with its edits, or why the old one stays."""
+
+    replications: Replications | None = None
+    edited: frozenset[str] = frozenset()
+    too_many: frozenset[str] = frozenset()
+    error: ReplctlError | None = None
+
+
+class DesiredFile:
+    """Watches one file."""
+
+    def __init__(
+        self, settings: Settings, replications: Replications, *, most_edits: int, allow_shrink: bool
+    ) -> None:
+        self.current = replications
+        self.is_good = True
+        self._settings = settings
+        self._most_edits = most_edits
+        self._allow_shrink = allow_shrink
+        self._signature = self.signature()
+
+    def signature(self) -> Signature:
+        """Changes whenever the file is written or replaced; None while it is not there."""
+        try:
+            found = self._settings.replications_path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    @property
+    def has_changed(self) -> bool:
+        return self.signature() != self._signature
+
+    def read(self, settled: Mapping[str, Settled]) -> Reading:
+        """Read it anew; `settled` is how the daemon last saw each at rest."""
+        self._signature, was_good = self.signature(), self.is_good
+        path = self._settings.replications_path
+        try:
+            shown = self._settings.around.shown(path)
+            text = files.read(path, files.LARGEST_REPLICATIONS_BYTES, shown, remedy="").text
+            new = reload(self.current, text, self._allow_shrink)
+        except ReplctlError as error:
+            self.is_good = False
+            return Reading(error=error)
+        old, self.current, self.is_good = self.current, new, True
+        edited = _edits(old, new, settled) if was_good else frozenset()
+        if len(edited) > self._most_edits:
+            return Reading(replications=new, too_many=edited)
+        return Reading(replications=new, edited=edited)
+
+
+def _edits(old: Replications, new: Replications, settled: Mapping[str, Settled]) -> frozenset[str]:
+    return frozenset(
+        key
+        for key in new
+        if key in old
+        and old[key].desired_state is not new[key].desired_state
+        and key in settled
+        and settled[key].role is old[key].desired_state
+    )

@@ -1,0 +1,346 @@
+"""The daemon over two simulated arrays: what it does by itself, what it holds, and what waits for a person."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scenarios.test_crashes import open_operations
+from worlds import LEDGER, World, a_world
+
+from replctl.bootstrap import assemble
+from replctl.core.events import Event
+from replctl.core.model import Who
+from replctl.daemon.health import HealthBook
+from replctl.daemon.loop import Daemon, Wakes
+from replctl.daemon.systemd import Notifier
+from replctl.tally import Tally
+
+OTHER = "web/events"
+DONE_SECONDS = 600.0
+
+
+class Running:
+    """A daemon in this process, ticked by hand."""
+
+    def __init__(
+        self, world: World, daemon: Daemon, book: HealthBook, said: io.StringIO, wakes: Wakes
+    ) -> None:
+        self.world = world
+        self.daemon = daemon
+        self.book = book
+        self.wakes = wakes
+        self._said = said
+
+    def tick(self, *, times: int = 1, settle: bool = True) -> str:
+        sentence = ""
+        for _ in range(times):
+            sentence = self.daemon.tick()
+            if settle:
+                assert self.daemon.settle(DONE_SECONDS)
+        return sentence
+
+    @property
+    def log(self) -> str:
+        return self._said.getvalue()
+
+    def edit(self, name: str, state: str) -> None:
+        edit(self.world, name, state)
+
+    def metric(self, name: str) -> float | None:
+        found = re.search(rf"^{re.escape(name)} (\S+)$", self.daemon.metrics(), re.MULTILINE)
+        return None if found is None else float(found.group(1))
+
+
+def entries(world: World) -> Path:
+    return world.config.parent / "replications.yaml"
+
+
+def edit(world: World, name: str, state: str) -> None:
+    """Change the `state` of one entry, as a person does with an editor."""
+    namespace, _, short = name.partition("/")
+    parts = entries(world).read_text().split("\n- ")
+    for at, part in enumerate(parts):
+        if f"namespace: {namespace}\n  name: {short}\n" in part:
+            parts[at] = re.sub(r"\n  state: \w+", f"\n  state: {state}", part)
+    entries(world).write_text("\n- ".join(parts))
+
+
+@contextmanager
+def running(world: World, *, allow_shrink: bool = False, **environ: str) -> Iterator[Running]:
+    tally, wakes, said = Tally(), Wakes(), io.StringIO()
+    logger = logging.getLogger("replctl")
+    handler = logging.StreamHandler(said)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+    def report(event: Event) -> None:
+        tally(event)
+
+    with assemble(
+        flags={},
+        environ={**world.environ(), **environ},
+        clock=world.clock,
+        report=report,
+        command="replctl daemon",
+        who=Who(user="replctl", host="here", pid=1),
+    ) as services:
+        book = HealthBook(world.clock)
+        daemon = Daemon(
+            services,
+            tally=tally,
+            book=book,
+            notifier=Notifier({}, world.clock),
+            wakes=wakes,
+            allow_shrink=allow_shrink,
+        )
+        try:
+            yield Running(world, daemon, book, said, wakes)
+        finally:
+            wakes.stop.set()
+            daemon.settle(DONE_SECONDS)
+            logger.removeHandler(handler)
+
+
+def roles(world: World, name: str = LEDGER) -> dict[str, str]:
+    return dict(world.truth(name)["role"])
+
+
+AS_IT_WAS = {"east": "Source", "west": "Destination"}
+TURNED = {"east": "Destination", "west": "Source"}
+
+
+def test_with_nothing_to_do_it_does_nothing(world: World) -> None:  # R71
+    with running(world) as one:
+        first = one.tick()
+        assert first == "saw 4 replications: nothing to do"
+        world.control.clear_requests()
+        one.tick(times=5)
+        assert world.changes() == []
+        asked = len(world.control.requests())
+        assert asked <= 5 * 2 * 6
+
+
+def test_an_edited_state_is_carried_out_and_recorded(world: World) -> None:  # R22
+    with running(world) as one:
+        one.tick()
+        one.edit(LEDGER, "source")
+        said = one.tick()
+        assert f"promote {LEDGER} (the file was edited to source)" in said
+        assert roles(world) == TURNED
+        assert one.tick() == "saw 4 replications: nothing to do"
+        moves = world.run("history", LEDGER, "-o", "json").json["transitions"]
+        west = [(each["from_state"], each["to_state"]) for each in moves if each["backend"] == "west"]
+        assert west == [("replica", "promoting"), ("promoting", "source")]
+        one.edit(LEDGER, "replica")
+        one.tick(times=2)
+        assert roles(world) == AS_IT_WAS
+        assert world.truth()["lost_writes"] == 0
+
+
+@pytest.mark.parametrize("autonomy", ["observe", "protect"])
+def test_less_autonomy_turns_no_role(world: World, autonomy: str) -> None:
+    with running(world, REPLCTL_DAEMON__AUTONOMY=autonomy) as one:
+        one.tick()
+        one.edit(LEDGER, "source")
+        said = one.tick(times=2)
+        assert f"replctl promote {LEDGER}" in said
+        assert world.changes() == []
+
+
+def test_an_edit_of_several_at_once_waits_for_a_person(world: World) -> None:
+    with running(world) as one:
+        one.tick()
+        for name in (LEDGER, OTHER):
+            one.edit(name, "source")
+        said = one.tick(times=3)
+        assert "2 wait for a person" in said
+        assert world.changes() == []
+
+
+def test_role_changes_go_one_at_a_time(world: World) -> None:
+    with running(world) as one:
+        one.tick()
+        one.edit(LEDGER, "source")
+        one.tick(settle=False)
+        one.edit(OTHER, "source")
+        one.tick(settle=False)
+        assert one.daemon.settle(DONE_SECONDS)
+        one.tick(times=3)
+        assert (roles(world), roles(world, OTHER)) == (TURNED, TURNED)
+
+
+def test_yesterday_s_file_moves_nothing(world: World) -> None:
+    edit(world, LEDGER, "source")
+    with running(world) as one:
+        said = one.tick(times=3)
+        assert f"unadopted: it is replica, the file wants source: replctl promote {LEDGER}" in said
+        assert world.changes() == []
+
+
+def test_an_edit_while_it_was_away_is_none(world: World) -> None:
+    with running(world) as one:
+        one.tick()
+    edit(world, LEDGER, "source")
+    with running(world) as again:
+        said = again.tick(times=2)
+        assert "nobody was seen to edit it" in said
+        assert world.changes() == []
+
+
+def test_a_role_that_changed_without_it_is_held_and_never_turned_back(world: World) -> None:
+    with running(world) as one:
+        one.tick()
+        assert world.act("promote", LEDGER).code == 0
+        world.control.clear_requests()
+        said = one.tick()
+        assert f"hold {LEDGER} (it became source without this daemon" in said
+        assert "held by replctl: it became source" in one.tick()
+        assert world.changes() == []
+        (line,) = world.run("status", LEDGER, "-o", "json").json["replications"]
+        assert line["hold"]["owner"] == "replctl"
+        assert one.metric("replctl_holds") == 1
+        assert world.run("release", LEDGER).code == 0
+        said = one.tick(times=2)
+        assert world.changes() == []  # an ending hold is no edit
+        assert world.act("demote", LEDGER).code == 0  # its hold asks no person
+        one.tick()
+
+
+def test_a_person_s_hold_stops_it(world: World) -> None:
+    with running(world) as one:
+        one.tick()
+        assert world.run("hold", LEDGER, "--reason", "hands off").code == 0
+        one.edit(LEDGER, "source")
+        assert "held by" in one.tick(times=2)
+        assert world.changes() == []
+
+
+def test_it_resumes_what_the_array_stopped_and_never_what_a_person_paused(world: World) -> None:
+    with running(world, REPLCTL_DAEMON__AUTONOMY="protect") as one:
+        one.tick()
+        for array in ("east", "west"):
+            world.control.set_state(LEDGER, array, state="System_Paused")
+            world.control.set_state(OTHER, array, state="Paused")
+        one.tick(times=2)
+        assert world.truth()["state"] == {"east": "OK", "west": "OK"}
+        assert world.truth(OTHER)["state"] == {"east": "Paused", "west": "Paused"}
+        assert world.effective() == [("east", "sync")]
+
+
+def test_a_copy_that_is_too_old_is_made_anew(world: World) -> None:
+    with running(world, REPLCTL_DAEMON__AUTONOMY="protect") as one:
+        one.tick()
+        old = world.control.now() - 900.0
+        for array in ("east", "west"):
+            world.control.set_state(LEDGER, array, last_sync_timestamp=old)
+        one.tick()
+        assert ("east", "sync") in world.effective()
+
+
+def test_split_brain_and_no_source_are_told_within_a_tick(world: World) -> None:
+    with running(world) as one:
+        one.tick()
+        world.control.set_state(LEDGER, "west", role="Source", state="Failed_Over")
+        assert f"both ends are sources: replctl reprotect {LEDGER}" in one.tick()
+        labels = '{name="ledger",namespace="bank"}'
+        assert one.metric(f"replctl_split_brain{labels}") == 1
+        for array in ("east", "west"):
+            world.control.set_state(LEDGER, array, role="Destination", state="Failed_Over")
+        assert "no end is the source" in one.tick()
+        assert (one.metric(f"replctl_no_source{labels}"), one.metric(f"replctl_split_brain{labels}")) == (
+            1,
+            0,
+        )
+        assert world.changes() == []
+
+
+def test_a_broken_file_keeps_the_old_one_and_a_mended_one_is_no_edit(world: World) -> None:
+    good = entries(world).read_text()
+    with running(world) as one:
+        one.tick()
+        entries(world).write_text(good.replace("state: replica", "sate: replica", 1))
+        assert one.tick() == "saw 4 replications: nothing to do"
+        assert "the file is broken" in one.log
+        assert one.metric("replctl_config_last_reload_successful") == 0
+        entries(world).write_text(good)
+        edit(world, LEDGER, "source")
+        said = one.tick(times=2)
+        assert one.metric("replctl_config_last_reload_successful") == 1
+        assert "nobody was seen to edit it" in said
+        assert world.changes() == []
+
+
+def test_a_file_that_forgets_more_than_half_is_broken(world: World) -> None:
+    head, first, *_ = entries(world).read_text().split("\n- ")
+    with running(world) as one:
+        one.tick()
+        entries(world).write_text(f"{head}\n- {first}\n")
+        assert one.tick() == "saw 4 replications: nothing to do"
+        assert "more than half" in one.log
+    with running(world, allow_shrink=True) as one:
+        assert one.tick() == "saw 1 replication: nothing to do"
+
+
+def test_an_entry_that_goes_takes_its_series_along(world: World) -> None:  # R59
+    head, *parts = entries(world).read_text().split("\n- ")
+    with running(world) as one:
+        one.tick()
+        assert 'name="ledger"' in one.daemon.metrics()
+        entries(world).write_text("\n- ".join([head, *parts[1:]]))
+        assert one.tick() == "saw 3 replications: nothing to do"
+        assert 'name="ledger"' not in one.daemon.metrics()
+        assert world.truth()["state"] == {"east": "OK", "west": "OK"}
+
+
+def test_a_dead_array_harms_nothing_and_is_told(world: World) -> None:  # R65
+    with running(world) as one:
+        one.tick()
+        world.control.kill("east", mode="refuse")
+        said = one.tick(times=3)
+        assert "not east" in said
+        assert one.metric('replctl_observation_success{backend="east"}') == 0
+        assert one.metric('replctl_observation_success{backend="west"}') == 1
+        assert one.book.health()["healthy"] is True
+        world.control.revive("east")
+        world.control.advance(61)
+        assert one.tick(times=2) == "saw 4 replications: nothing to do"
+        assert world.changes() == []
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+def test_what_it_began_it_finishes_after_a_restart(tmp_path: Path, number: int) -> None:
+    """Stopped in the middle by its own stop, at different times; the next one goes on, and nothing is sent twice."""
+    with a_world(tmp_path, seed=number) as world:
+        with running(world) as one:
+            one.tick()
+            one.edit(LEDGER, "source")
+            one.daemon.tick()
+            while not open_operations(world):
+                assert roles(world) != TURNED or world.effective()
+            world.control.advance(number * 2.0)
+        with running(world) as again:
+            again.tick(times=3)
+            assert roles(world) == TURNED
+            assert sorted(world.effective()) == [("east", "failover"), ("west", "reprotect")]
+            assert again.tick() == "saw 4 replications: nothing to do"
+
+
+def test_a_person_s_operation_is_left_to_the_person(world: World) -> None:
+    with running(world) as one:
+        one.tick()
+        assert world.act("promote", LEDGER, "--no-wait").code == 8
+        world.control.advance(60)
+        said = one.tick(times=2)
+        assert "is open: replctl op show" in said
+        assert world.effective() == [("east", "failover")]
+
+
+def counters(text: str) -> dict[str, Any]:
+    return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
