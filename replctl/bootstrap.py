@@ -15,7 +15,7 @@ from typing import Protocol
 
 from replctl.clock import Cancel, Clock
 from replctl.core.errors import InvalidConfiguration
-from replctl.core.events import Noticed, Report
+from replctl.core.events import Noticed, Report, to_all
 from replctl.core.hooks import Hook, HookSet, Ran, readable, too_long
 from replctl.core.model import End, Observation, Replication, Who
 from replctl.core.results import OperationResult
@@ -34,6 +34,7 @@ from replctl.settings import (
     resolve_secret,
 )
 from replctl.store.sqlite import SqliteStore
+from replctl.tally import Tally
 
 
 class Backend(Driver, Inspected, Protocol):
@@ -45,7 +46,8 @@ class Services:
     """What one process works with. A context manager: at its end it signs out and lets go of the store.
 
     `open_driver` opens one more driver of a backend, which is its taker's to close. `take_up` puts a desired state
-    that was read anew in the place of the one that two entries are judged by.
+    that was read anew in the place of the one that entries are judged by and hooks are found in. `tally` counts what
+    happens; the store is handed it at the end.
     """
 
     settings: Settings
@@ -56,6 +58,7 @@ class Services:
     secrets: Secrets
     open_driver: Callable[[str], Backend]
     take_up: Callable[[Replications], None]
+    tally: Tally
 
     def __enter__(self) -> Services:
         return self
@@ -67,6 +70,8 @@ class Services:
 
     def close(self) -> None:
         self.engine.close()
+        if self.store.is_there:  # who only looks makes none
+            self.tally.flush(self.store.add_counts)
         self.store.close()
 
 
@@ -90,9 +95,16 @@ def assemble(
     for notice in settings.notices:
         report(Noticed(topic="configuration", message=str(notice)))
     store = SqliteStore(settings.state_dir, clock=clock, history_keep_seconds=settings.history_keep_seconds)
-    secrets = Secrets()
+    secrets, tally = Secrets(), Tally()
+    report = to_all(tally, report)
     opener = _Opener(settings, clock, report, BreakerBoard(settings.breaker, store, clock, report), secrets)
     distinct = _Distinct(replications)
+    hooks = _Hooks(settings, replications, clock, secrets, document)
+
+    def take_up(new: Replications) -> None:
+        distinct.take_up(new)
+        hooks.replications = new
+
     engine = Engine(
         open_driver=opener.open,
         store=store,
@@ -101,9 +113,9 @@ def assemble(
         caller=Caller(who=who, command=command),
         judge=distinct,
         observe_seconds=observe_timeout_seconds or settings.observe_timeout_seconds,
-        hooks=_Hooks(settings, replications, clock, secrets, document),
+        hooks=hooks,
     )
-    return Services(settings, replications, engine, store, clock, secrets, opener.open, distinct.take_up)
+    return Services(settings, replications, engine, store, clock, secrets, opener.open, take_up, tally)
 
 
 class _Distinct:
@@ -133,7 +145,7 @@ class _Distinct:
             raise InvalidConfiguration("two entries are one and the same replication", findings=findings)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Hooks:
     """The hooks of the desired-state file, run with an environment that holds nothing of ours."""
 

@@ -281,6 +281,14 @@ LINES = [
         ("info", "circuit breaker for read calls: half-open -> closed", {"backend": "west"}),
     ),
     (
+        events.Translated(backend="west", what="session", count=3, seconds=0.001),
+        ("debug", "translated", {"backend": "west", "duration_ms": 1.0}),
+    ),
+    (
+        events.Discovered(backend="west", hit=False, seconds=0.5),
+        ("debug", "discovered", {"backend": "west", "duration_ms": 500.0}),
+    ),
+    (
         events.Noticed(topic="tls-not-verified", message="whoever answers", backend="west"),
         ("warning", "tls-not-verified: whoever answers", {"backend": "west"}),
     ),

@@ -13,6 +13,8 @@ from replctl.cli.options import Common
 
 if TYPE_CHECKING:
     from replctl.bootstrap import Services
+    from replctl.cli.surroundings import Surroundings
+    from replctl.clock import Cancel
     from replctl.daemon.health import HealthBook
     from replctl.daemon.loop import Daemon
     from replctl.daemon.serving import Pages
@@ -35,54 +37,54 @@ def daemon(
     What it may do by itself is `daemon.autonomy`; it never promotes unplanned, creates or deletes. SIGHUP reads the
     desired-state file anew, as does any change of it; SIGTERM leaves what is on its way to be gone on with.
     """
+    from replctl.cli.signals import Interrupts
+    from replctl.daemon.serving import Servers
+
+    here = context.obj
+    with Interrupts(here.leave) as interrupts, _services(here, common) as services:
+        book, running = _made(here, services, interrupts.cancel, allow_shrink=allow_shrink)
+        with Servers(_pages(services, running, book)), interrupts.patiently():
+            if once:
+                running.once()
+            else:
+                running.run()
+    return 0
+
+
+def _services(here: Surroundings, common: Common) -> Services:
+    """Assembled as for a command, with a log in the place of a screen."""
     import logging
 
     from replctl import logs
     from replctl.cli.session import command_line, who_asks
-    from replctl.cli.signals import Interrupts
-    from replctl.core.events import to_all
-    from replctl.daemon.health import HealthBook
-    from replctl.daemon.loop import LEAVE_SECONDS, Daemon, Wakes
-    from replctl.daemon.serving import Servers
-    from replctl.daemon.systemd import Notifier
-    from replctl.tally import Tally
 
-    here, tally, wakes = context.obj, Tally(), Wakes()
-    services: Services
-    log = logging.getLogger(logs.LOGGER)
-    with (
-        Interrupts(here.leave) as interrupts,
-        here.assemble(
-            flags=common.flags,
-            environ=here.environ,
-            clock=here.clock,
-            report=to_all(tally, logs.events(log)),
-            command=command_line(here.argv),
-            who=who_asks(here.environ),
-        ) as services,
-    ):
-        wakes.stop = interrupts.cancel
-        level = logs.level_of(common.verbose + 1, quiet=common.quiet)
-        logs.set_up(level, services.secrets, stream=here.stderr)
-        here.learned.redact = services.secrets.redact
-        book = HealthBook(here.clock)
-        running = Daemon(
-            services,
-            tally=tally,
-            book=book,
-            notifier=Notifier(here.environ, here.clock),
-            wakes=wakes,
-            allow_shrink=allow_shrink,
-        )
-        with Servers(_pages(services, running, book)), interrupts.patiently():
-            _listen_for_reloads(wakes.reload)
-            if once:
-                running.tick()
-                running.settle(LEAVE_SECONDS)
-                tally.flush(services.store.add_counts)
-            else:
-                running.run()
-    return 0
+    services = here.assemble(
+        flags=common.flags,
+        environ=here.environ,
+        clock=here.clock,
+        report=logs.events(logging.getLogger(logs.LOGGER)),
+        command=command_line(here.argv),
+        who=who_asks(here.environ),
+    )
+    level = logs.level_of(common.verbose + 1, quiet=common.quiet)
+    logs.set_up(level, services.secrets, stream=here.stderr)
+    here.learned.redact = services.secrets.redact
+    return services
+
+
+def _made(
+    here: Surroundings, services: Services, stop: Cancel, *, allow_shrink: bool
+) -> tuple[HealthBook, Daemon]:
+    """The daemon with its health; from now on SIGHUP asks it to read its file anew."""
+    from replctl.daemon.health import HealthBook
+    from replctl.daemon.loop import Daemon, Wakes
+    from replctl.daemon.systemd import Notifier
+
+    book, wakes = HealthBook(here.clock), Wakes(stop=stop)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, lambda *_: wakes.reload.set())
+    notifier = Notifier(here.environ, here.clock)
+    return book, Daemon(services, book=book, notifier=notifier, wakes=wakes, allow_shrink=allow_shrink)
 
 
 def _pages(services: Services, running: Daemon, book: HealthBook) -> Mapping[str, Pages]:
@@ -98,8 +100,3 @@ def _pages(services: Services, running: Daemon, book: HealthBook) -> Mapping[str
     if own.metrics_address == own.health_address:
         return {own.metrics_address: {**metrics, **health}}
     return {own.metrics_address: metrics, own.health_address: health}
-
-
-def _listen_for_reloads(wake: threading.Event) -> None:
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGHUP, lambda *_: wake.set())

@@ -16,9 +16,7 @@ from replctl.cli.output import Output
 from replctl.cli.progress import Progress
 from replctl.cli.signals import Interrupts
 from replctl.cli.surroundings import PROGRAM, Surroundings
-from replctl.core.events import to_all
 from replctl.core.model import Who
-from replctl.tally import Tally
 
 if TYPE_CHECKING:
     from replctl.bootstrap import Services
@@ -62,7 +60,7 @@ def opened(here: Surroundings, common: Common, looking: Looking | None = None) -
     """Assemble the services for a command; at the end they log out of the backends and close the store."""
     looking = looking or Looking()
     output = output_for(here, common)
-    progress, tally = Progress(output, here.clock), Tally()
+    progress = Progress(output, here.clock)
     who = who_asks(here.environ)
     with (
         Interrupts(here.leave) as interrupts,
@@ -70,7 +68,7 @@ def opened(here: Surroundings, common: Common, looking: Looking | None = None) -
             flags=common.flags,
             environ=here.environ,
             clock=here.clock,
-            report=to_all(tally, progress),
+            report=progress,
             command=command_line(here.argv),
             who=who,
             observe_timeout_seconds=looking.observe_timeout_seconds,
@@ -79,18 +77,15 @@ def opened(here: Surroundings, common: Common, looking: Looking | None = None) -
         progress.log = _log(output, services.secrets)
         here.learned.redact = services.secrets.redact
         here.learned.state_dir = services.settings.state_dir
-        try:
-            yield Session(
-                here=here,
-                common=common,
-                output=output,
-                progress=progress,
-                interrupts=interrupts,
-                services=services,
-                who=who,
-            )
-        finally:
-            tally.flush(services.store.add_counts)
+        yield Session(
+            here=here,
+            common=common,
+            output=output,
+            progress=progress,
+            interrupts=interrupts,
+            services=services,
+            who=who,
+        )
 
 
 def _log(output: Output, secrets: Secrets) -> Report | None:

@@ -32,7 +32,6 @@ from replctl.drivers.discovery import Discoverer
 from replctl.engine import Proposal, Request
 from replctl.logs import LOGGER, about
 from replctl.resilience import Look
-from replctl.tally import Tally
 
 COMMAND = ("replctl", "daemon")  # how an operation of its own begins in the journal
 SLICE_SECONDS = 1.0  # how often a wait looks for a changed file, a signal, the watchdog
@@ -60,7 +59,6 @@ class Daemon:
         self,
         services: Services,
         *,
-        tally: Tally,
         book: HealthBook,
         notifier: Notifier,
         wakes: Wakes,
@@ -71,7 +69,7 @@ class Daemon:
         self._engine = services.engine
         self._store = services.store
         self._clock: Clock = services.clock
-        self._tally = tally
+        self._tally = services.tally
         self._book = book
         self._notifier = notifier
         self._wakes = wakes
@@ -112,7 +110,11 @@ class Daemon:
             self._wait()
         self._notifier.stopping()
         self._hands.finish(LEAVE_SECONDS)
-        self._tally.flush(self._store.add_counts)
+
+    def once(self) -> None:
+        """One tick, and all that it begins."""
+        self._say(self.tick())
+        self.settle(LEAVE_SECONDS)
 
     def tick(self) -> str:
         """One look at everything, and the sentence on it: seen, decided, why."""

@@ -62,6 +62,11 @@ class Store(Protocol):
     Writers raise StoreRefused when the store cannot be written; readers work on a read-only store.
     """
 
+    @property
+    def is_there(self) -> bool:
+        """Whether anything was ever written to it."""
+        ...
+
     def lock(self, replication: str, holder: Holder) -> AbstractContextManager[None]:
         """Hold the replication for this process; raises Locked with the holder. No time-out frees it."""
         ...

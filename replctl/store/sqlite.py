@@ -51,6 +51,11 @@ class SqliteStore(History, Memory):
         super().__init__(database, clock, history_keep_seconds)
         self._held: dict[str, Held] = {}
 
+    @property
+    def is_there(self) -> bool:
+        """Whether anything was ever written to it."""
+        return self._database.path.exists()
+
     def close(self) -> None:
         """Let go of the files. Locks end with their own blocks; the store may be used again."""
         self._database.close()

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenarios.test_crashes import open_operations
 from worlds import LEDGER, World, a_world
 
 from replctl.bootstrap import assemble
-from replctl.core.events import Event
+from replctl.cli import documents
+from replctl.core.events import ignore
 from replctl.core.model import Who
 from replctl.daemon.health import HealthBook
 from replctl.daemon.loop import Daemon, Wakes
 from replctl.daemon.systemd import Notifier
-from replctl.tally import Tally
 
 OTHER = "web/events"
 DONE_SECONDS = 600.0
@@ -74,27 +73,24 @@ def edit(world: World, name: str, state: str) -> None:
 
 @contextmanager
 def running(world: World, *, allow_shrink: bool = False, **environ: str) -> Iterator[Running]:
-    tally, wakes, said = Tally(), Wakes(), io.StringIO()
+    wakes, said = Wakes(), io.StringIO()
     logger = logging.getLogger("replctl")
     handler = logging.StreamHandler(said)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
 
-    def report(event: Event) -> None:
-        tally(event)
-
     with assemble(
         flags={},
         environ={**world.environ(), **environ},
         clock=world.clock,
-        report=report,
+        report=ignore,
+        document=documents.operation,
         command="replctl daemon",
         who=Who(user="replctl", host="here", pid=1),
     ) as services:
         book = HealthBook(world.clock)
         daemon = Daemon(
             services,
-            tally=tally,
             book=book,
             notifier=Notifier({}, world.clock),
             wakes=wakes,
@@ -322,8 +318,8 @@ def test_what_it_began_it_finishes_after_a_restart(tmp_path: Path, number: int) 
             one.tick()
             one.edit(LEDGER, "source")
             one.daemon.tick()
-            while not open_operations(world):
-                assert roles(world) != TURNED or world.effective()
+            while not world.effective():  # time passes in the hand that is at it
+                assert roles(world) == AS_IT_WAS
             world.control.advance(number * 2.0)
         with running(world) as again:
             again.tick(times=3)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from scenarios.test_hooks import hooked, script
 from scenarios.test_return_of_the_old_source import come_back, taken_over
 from scenarios.test_unplanned import lose_the_source
 from worlds import LEDGER, Ran, World, a_world
@@ -148,6 +149,11 @@ def a_policy_that_nobody_named(world: World) -> tuple[str, ...]:
     return ("create", LEDGER)
 
 
+def a_hook_that_says_no(world: World) -> tuple[str, ...]:
+    hooked(world, before_demote={"command": script(world, "quiesce", "exit 1")})
+    return PROMOTE
+
+
 def _another_group(world: World) -> str:
     """The volume group of another replication that is the replica at home."""
     for line in entries(world).read_text().splitlines():
@@ -181,6 +187,7 @@ SAVES: Mapping[str, Story] = {
     "not-a-pair": two_halves_that_do_not_fit,
     "unsupported": a_metro_volume,
     "undeclared": a_policy_that_nobody_named,
+    "hook-vetoed": a_hook_that_says_no,
 }
 WITH_A_FLAG = [name for name, guard in GUARDS.items() if guard.override is not None]
 
