@@ -128,8 +128,8 @@ def test_every_verb_shown_is_there_and_the_story_is_whole() -> None:
 
 
 def test_its_files_are_valid(tmp_path: Path) -> None:
-    config, replications = blocks("yaml")
-    (tmp_path / "config.yaml").write_text(config, encoding="utf-8")
+    config, replications, daemon = blocks("yaml")
+    (tmp_path / "config.yaml").write_text(config + daemon, encoding="utf-8")
     (tmp_path / "replications.yaml").write_text(replications, encoding="utf-8")
     command = [
         sys.executable,

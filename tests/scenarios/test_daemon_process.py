@@ -1,0 +1,177 @@
+"""`replctl daemon` as a process: its sockets, its signals, its word to systemd; over two simulated arrays."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scenarios.test_daemon import TURNED, edit, entries, roles
+from worlds import LEDGER, World
+
+SURELY_SECONDS = 30.0  # of real time
+TICKS = "3s"  # of virtual time, which passes as fast as the process waits
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    def __init__(
+        self, process: subprocess.Popen[str], channel: socket.socket, ports: tuple[int, int]
+    ) -> None:
+        self.process = process
+        self.channel = channel
+        self.metrics_port, self.health_port = ports
+
+    def hears(self, *words: str) -> str:
+        """Read what it tells systemd until a message holds all the words."""
+        while True:
+            message = self.channel.recv(65_536).decode()
+            if all(word in message for word in words):
+                return message
+
+    def get(self, path: str, port: int | None = None) -> tuple[int, str, str]:
+        url = f"http://127.0.0.1:{port or self.health_port}{path}"
+        try:
+            with urllib.request.urlopen(url, timeout=SURELY_SECONDS) as answer:
+                return answer.status, answer.headers["Content-Type"], answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers["Content-Type"], error.read().decode()
+
+    def metrics(self) -> str:
+        return self.get("/metrics", self.metrics_port)[2]
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        self.process.send_signal(number)
+        _, err = self.process.communicate(timeout=SURELY_SECONDS)
+        return self.process.returncode, err
+
+
+@contextmanager
+def started(world: World, tmp_path: Path, **environ: str) -> Iterator[Process]:
+    ports = free_port(), free_port()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(str(tmp_path / "notify"))
+        channel.settimeout(SURELY_SECONDS)
+        process = world.spawn(
+            "daemon",
+            environ={
+                "NOTIFY_SOCKET": str(tmp_path / "notify"),
+                "REPLCTL_DAEMON__INTERVAL": TICKS,
+                "REPLCTL_DAEMON__METRICS_ADDRESS": f"127.0.0.1:{ports[0]}",
+                "REPLCTL_DAEMON__HEALTH_ADDRESS": f"127.0.0.1:{ports[1]}",
+                **environ,
+            },
+        )
+        one = Process(process, channel, ports)
+        try:
+            yield one
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+
+def test_it_serves_metrics_and_health_and_ends_when_it_is_told_to(world: World, tmp_path: Path) -> None:
+    with started(world, tmp_path) as one:
+        one.hears("READY=1", "STATUS=saw 4 replications: nothing to do")
+        status, kind, body = one.get("/healthz")
+        health: dict[str, Any] = json.loads(body)
+        assert (status, kind) == (200, "application/json")  # R63
+        assert set(health) == {"healthy", "message", "last_reconcile", "error_rate", "checks"}
+        assert (health["healthy"], health["message"]) == (True, "All systems operational")
+        assert json.loads(one.get("/readyz")[2])["ready"] is True  # R66
+        text = one.metrics()
+        for sample in (
+            'unified_replication_state{name="ledger",namespace="bank",state="replica"} 1',
+            'unified_replication_health{name="ledger",namespace="bank"} 1',
+            "unified_replication_active_total 4",
+            'unified_replication_by_backend{backend="west"} 4',
+            'replctl_observation_success{backend="east"} 1',
+            "replctl_config_last_reload_successful 1",
+        ):
+            assert f"{sample}\n" in text
+        assert "unified_replication_backend_operations_total{" in text
+        assert one.get("/nothing")[0] == 404
+        code, err = one.end()
+        assert code == 0
+        assert "saw 4 replications: nothing to do" in err
+        assert next(json.loads(line)["level"] for line in err.splitlines()) == "info"
+        one.hears("STOPPING=1")
+    assert [world.control.sessions_open(array) for array in ("east", "west")] == [0, 0]
+
+
+def test_commands_counts_are_in_its_sum_and_stay_over_restarts(world: World, tmp_path: Path) -> None:
+    assert world.act("promote", LEDGER).code == 0
+    moved = 'unified_replication_state_transitions_total{backend="west",from_state="replica",to_state="promoting"} 1'
+    for place in ("first", "second"):
+        (tmp_path / place).mkdir()
+        with started(world, tmp_path / place) as one:
+            one.hears("READY=1")
+            assert f"{moved}\n" in one.metrics()
+            assert one.end()[0] == 0
+
+
+def test_an_edit_is_noticed_by_itself_and_sighup_reads_anew(world: World, tmp_path: Path) -> None:
+    with started(world, tmp_path) as one:
+        one.hears("READY=1")
+        one.process.send_signal(signal.SIGHUP)
+        one.hears("RELOADING=1", "MONOTONIC_USEC=")
+        edit(world, LEDGER, "source")
+        one.hears("STATUS=", f"promote {LEDGER}")
+        while world.truth()["state"] != {"east": "OK", "west": "OK"} or roles(world) != TURNED:
+            one.hears("STATUS=")
+        one.hears("STATUS=saw 4 replications: nothing to do")
+        code, err = one.end()
+        assert code == 0
+        assert f"{LEDGER}: promote: succeeded" in err
+    assert world.truth()["lost_writes"] == 0
+
+
+def test_a_broken_file_is_told_and_nothing_falls_over(world: World, tmp_path: Path) -> None:
+    with started(world, tmp_path) as one:
+        one.hears("READY=1")
+        entries(world).write_text("replications: [nonsense")
+        one.hears("RELOADING=1")
+        one.hears("READY=1")
+        assert "replctl_config_last_reload_successful 0\n" in one.metrics()
+        assert json.loads(one.get("/healthz")[2])["healthy"] is True
+        code, err = one.end(signal.SIGINT)
+        assert code == 0
+        assert "the file is broken" in err
+
+
+def test_a_port_that_is_taken_is_a_sentence_and_exit_2(world: World, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ran = world.run("daemon", "--once", environ={"REPLCTL_DAEMON__METRICS_ADDRESS": address})
+    assert ran.code == 2
+    assert address in ran.err
+    assert "daemon.metrics_address" in ran.err
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_once_is_one_tick_with_all_that_it_begins(world: World, edited: bool) -> None:
+    ports = {
+        f"REPLCTL_DAEMON__{which}_ADDRESS": f"127.0.0.1:{free_port()}" for which in ("METRICS", "HEALTH")
+    }
+    if edited:
+        edit(world, LEDGER, "source")
+    ran = world.run("daemon", "--once", environ=ports)
+    assert ran.code == 0, ran.err
+    assert ("unadopted" in ran.err) is edited
+    assert world.changes() == []
