@@ -35,7 +35,9 @@ def status(
     from replctl.engine import Request
 
     with opened(context.obj, common, looking) as session:
-        request = Request(probe=looking.probe, cancel=session.interrupts.cancel)
+        request = Request(
+            probe=looking.probe, cancel=session.interrupts.cancel, began_at=session.here.began_at
+        )
         chosen = _chosen(session, names, choosing)
         with session.progress.looking(f"{len(chosen)} replications"):
             report = session.services.engine.status(chosen, request)
@@ -124,7 +126,9 @@ def explain(context: typer.Context, *, name: OneName, looking: Looking, common: 
 
     with opened(context.obj, common, looking) as session:
         replication = names.resolve_one(name, _known(session), common.namespace)
-        request = Request(probe=looking.probe, cancel=session.interrupts.cancel)
+        request = Request(
+            probe=looking.probe, cancel=session.interrupts.cancel, began_at=session.here.began_at
+        )
         with session.progress.looking(replication.key):
             explained = session.services.engine.explain(replication, request)
         output = session.output

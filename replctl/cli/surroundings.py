@@ -82,6 +82,7 @@ class Surroundings:
     assemble: Assemble
     leave: Callable[[int], None]  # at once, for the second Ctrl-C
     run: Callable[..., int]  # a whole command line, as `boundary.main` does; `demo` plays with it
+    began_at: float = 0.0  # when the command began, on the monotonic clock
     learned: Learned = field(default_factory=Learned)
 
     @property
@@ -103,13 +104,15 @@ def real(
     run: Callable[..., int],
 ) -> Surroundings:
     """The process's own surroundings, with whatever is given in their place."""
+    clock = clock or SystemClock()
     return Surroundings(
         argv=tuple(sys.argv[1:] if argv is None else argv),
         stdin=stdin or sys.stdin,
         stdout=stdout or sys.stdout,
         stderr=stderr or sys.stderr,
         environ=os.environ if environ is None else environ,
-        clock=clock or SystemClock(),
+        clock=clock,
+        began_at=clock.monotonic(),
         assemble=assemble or assemble_really,
         leave=leave,
         run=run,

@@ -103,11 +103,11 @@ class Engine:
 
     def status(self, replications: Sequence[Replication], request: Request) -> StatusReport:
         """One attempt a request, both sites at once, within the observation budget (design §6)."""
-        return self._watcher.status(replications, self._look(request, self._watcher.budget_seconds))
+        return self._watcher.status(replications, self._glance(request))
 
     def explain(self, replication: Replication, request: Request) -> Explanation:
         """What is seen, and what each verb would do now; writes to no backend."""
-        pair = self._watcher.pair(replication, self._look(request, self._watcher.budget_seconds))
+        pair = self._watcher.pair(replication, self._glance(request))
         intents = [_plain_intent(verb, replication) for verb in _EXPLAINED]
         verbs = tuple((intent.verb, self._decide(intent, pair, None)) for intent in intents)
         return Explanation(status=self._watcher.line(replication, pair), pair=pair, verbs=verbs)
@@ -533,6 +533,15 @@ class Engine:
             probe=request.probe or probe,
             cancel=request.cancel,
         )
+
+    def _glance(self, request: Request) -> Look:
+        """One look within the observation budget, counted from when the command began (design §1, promise 5).
+
+        However long it took to start, half of the budget is left: less would call a well backend silent.
+        """
+        budget, now = self._watcher.budget_seconds, self._clock.monotonic()
+        spent = now - request.began_at if request.began_at is not None else 0.0
+        return self._look(request, max(budget - spent, budget / 2))
 
     def _deadline(self, request: Request) -> float:
         wanted = request.timeout_seconds

@@ -17,6 +17,7 @@ class Request:
     """`timeout_seconds` bounds the whole operation (None: each step's own deadline); `wait` False returns after
     the first change was accepted; `probe` asks past open breakers; `cancel` stops waiting, not the operation. All
     that one command does has one request: by `together` its members know of each other.
+    `began_at` (monotonic) is when the command began: what it spent on starting counts toward its time to look.
     """
 
     reason: str | None = None
@@ -25,6 +26,7 @@ class Request:
     wait: bool = True
     probe: bool = False
     cancel: Cancel | None = None
+    began_at: float | None = None
     together: Together = field(default_factory=Together, compare=False)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
 from worlds import LEDGER, World
+
+WITHIN_SECONDS = 3.5  # the observation budget and half a second (design §1, promise 5)
 
 
 def test_a_wrong_password_is_tried_once(world: World) -> None:
@@ -66,7 +70,7 @@ def test_status_with_a_dead_site_is_quick_and_complete_for_the_other(world: Worl
     world.control.kill("east", mode=mode)
     began = time.monotonic()
     ran = world.run("status", "-o", "json", environ=usual)
-    assert time.monotonic() - began < 3.5
+    assert time.monotonic() - began < WITHIN_SECONDS
     assert ran.code == 3
     for line in ran.json["replications"]:
         ends = {line["local"]["backend"]: line["local"], line["peer"]["backend"]: line["peer"]}
@@ -75,6 +79,21 @@ def test_status_with_a_dead_site_is_quick_and_complete_for_the_other(world: Worl
         assert ends["east"]["reachable"] is False
         assert ends["east"]["state"] in ("replica", "source")  # from memory, with its age
         assert ends["east"]["observed_at"]
+
+
+def test_the_whole_process_is_as_quick_from_its_start_on(world: World) -> None:
+    """What starting Python takes is the person's waiting too. A busy machine gets a second and a third chance."""
+    environ = {**world.environ(), "REPLCTL_OBSERVE_TIMEOUT": "3s"}
+    command = [sys.executable, "-m", "replctl", "status", "-o", "name"]
+    world.control.kill("east", mode="silent")
+    took = []
+    while len(took) < 3 and (not took or took[-1] >= WITHIN_SECONDS):
+        began = time.monotonic()
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        took.append(time.monotonic() - began)
+        assert done.returncode == 3, done.stderr
+        assert LEDGER in done.stdout
+    assert took[-1] < WITHIN_SECONDS
 
 
 def test_both_sites_dead(world: World) -> None:
