@@ -13,7 +13,7 @@ from replctl.cli.screens import UNLIMITED, age, state_span
 from replctl.core.breaker import BreakerState, Position
 from replctl.core.durations import format_duration, format_time
 from replctl.core.journal import ChainFault, OperationRecord, TransitionRecord
-from replctl.core.model import Health, Hold, Mode, Scalar, StateNote
+from replctl.core.model import Health, Hold, Mode, Scalar, StateNote, Trouble, TroubleKind
 from replctl.core.outcomes import Outcome
 from replctl.core.results import EndStatus, ReplicationStatus, StatusReport
 
@@ -158,11 +158,16 @@ def _end(end: EndStatus) -> Span:
     """An end in two words: where, and what it is there; what is only remembered stands in brackets."""
     if not end.reachable:
         known = f" ({end.state.value})" if end.state else ""
-        return Span(f"{end.backend} silent{known}", Role.BAD)
+        return Span(f"{end.backend} {_unread(end.seen.trouble)}{known}", Role.BAD)
     span = state_span(end.state)
     word = end.state_note.value if end.state_note else span.text
     doubt = " unverified" if end.unverified else ""
     return Span(f"{end.backend} {word}{doubt}", Role.WARN if doubt else span.role)
+
+
+def _unread(trouble: Trouble | None) -> str:
+    """Silence may mean a dead site; what is our own trouble, such as a wrong password, must not look like it."""
+    return "silent" if trouble is None or trouble.kind is TroubleKind.SILENT else "not read"
 
 
 def status_footer(
@@ -191,11 +196,12 @@ def _silence(backend: str, report: StatusReport) -> str:
     """A silent backend: why, and how old the memory is that is shown in its place."""
     ends = [end for each in report.replications for end in (each.local, each.peer) if end.backend == backend]
     troubles = [end.seen.trouble for end in ends if end.seen.trouble is not None]
-    why = f": {troubles[0].message}" if troubles else ""
+    why = f": {troubles[0].message.rstrip('.')}" if troubles else ""
+    verdict = "did not answer" if _unread(next(iter(troubles), None)) == "silent" else "was not read"
     probe = " (--probe asks all the same)" if troubles and troubles[0].retry_at is not None else ""
     read = [end.observed_at for end in ends if end.observed_at is not None]
     memory = f"; last read {age(max(read), report.observed_at)}" if read else "; never read before"
-    return f"{backend} did not answer{why}{probe}{memory}"
+    return f"{backend} {verdict}{why}{probe}{memory}"
 
 
 def history(moves: Sequence[TransitionRecord], width: int | None, *, wide: bool = False) -> list[Line]:

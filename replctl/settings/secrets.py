@@ -172,7 +172,9 @@ def read(source: Secret | SecretReference, place: str, keeper: Keeper) -> Readin
             raise _Unresolved("it is empty")
     except _Unresolved as error:
         finding = Finding(place, source.described, str(error))
-        raise InvalidConfiguration(f"{place}: the secret cannot be read", findings=[finding]) from None
+        # The reason stands in the message too: where a backend's trouble is shown, that is all there is room for.
+        message = f"{place}: the secret cannot be read: {error}"
+        raise InvalidConfiguration(message, findings=[finding]) from None
     return Reading(Secret(text), Notice(place, notice) if notice else None)
 
 

@@ -13,7 +13,7 @@ from replctl.cli import explaining, screens, tables
 from replctl.cli.lines import Line, plain
 from replctl.core.breaker import BreakerState, Position
 from replctl.core.journal import ChainFault, OperationRecord, TransitionRecord
-from replctl.core.model import Health, Hold, Holder, Intent, Progress, State, Verb
+from replctl.core.model import Health, Hold, Holder, Intent, Progress, State, Trouble, TroubleKind, Verb
 from replctl.core.outcomes import Outcome
 from replctl.core.plans import Course
 from replctl.core.results import Explanation, Failure, StatusReport
@@ -63,6 +63,23 @@ def test_status_at_80_columns_puts_messages_under_their_rows() -> None:
         east did not answer: no answer within 3s; last read 1s ago
         next: both sides are sources: replctl explain shop/orders, then replctl
           reprotect shop/orders
+        """,
+    )
+
+
+def test_status_does_not_call_our_own_trouble_silence() -> None:
+    refused = Trouble(kind=TroubleKind.CREDENTIALS, code="unauthorized", message="it answered 401: No.")
+    pair = replace(stage.DEAD, peer=replace(stage.DEAD.peer, trouble=refused))
+    line = stage.line_of(LEDGER, pair, health=Health.UNKNOWN, message="east: it answered 401: No.")
+    shows(
+        tables.status(report(line, silent=frozenset({"east"})), 120),
+        """
+        NAME         STATE    MODE   HEALTH   POINT    LOCAL         PEER           MESSAGE
+        bank/ledger  replica  async  unknown  47s ago  west replica  east not read  east: it answered 401: No.
+
+        1 replication: 1 unknown
+        east was not read: it answered 401: No; never read before
+        next: not everything could be read: replctl explain bank/ledger
         """,
     )
 

@@ -41,6 +41,7 @@ def refusal(place: Place, source: str) -> str:
     told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + str(caught.value.findings)
     assert CANARY not in told
     assert caught.value.findings[0].place == "config.yaml:6: backends.west.password"
+    assert caught.value.message.endswith(f"the secret cannot be read: {caught.value.findings[0].allowed}")
     return str(caught.value.findings[0])
 
 
