@@ -543,9 +543,8 @@ class _StepRun:
 
     def _tell(self, pair: Pair) -> None:
         progress = pair.local.progress or pair.peer.progress
-        if progress is not None and progress.percent is not None and progress.percent != self._percent:
-            self._percent = progress.percent
-            self.moved_at = self.desk.clock.monotonic()
+        if progress is not None and progress.percent is not None:
+            self._note_progress(progress.percent, pair)
         self.desk.report(
             StepWaits(
                 operation_id=self.carrier.record.operation_id,
@@ -558,7 +557,20 @@ class _StepRun:
             )
         )
 
+    def _note_progress(self, percent: float, pair: Pair) -> None:
+        """Progress lengthens the wait (`_deadline`): in our transient each move, else a new height only.
+
+        The regular copies begin at 0 again and again; they are not what is waited for, and must not hold it up
+        for ever while the other end cannot be read.
+        """
+        moves = percent != self._percent and self._changing(pair)
+        if moves or percent > self._highest:
+            self.moved_at = self.desk.clock.monotonic()
+        self._percent = percent
+        self._highest = max(self._highest, percent)
+
     _percent: float | None = None
+    _highest = -1.0
 
     def _reads(self, pair: Pair) -> str:
         return "; ".join(f"{seen.backend} reads {_word(seen)}" for seen in (pair.local, pair.peer))

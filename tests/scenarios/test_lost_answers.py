@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from storms import StormClock
 from worlds import LEDGER, World
 
+LONGEST_SECONDS = 2 * (1800.0 + 300.0)  # of two steps, each with its patience past the last progress
 FAILOVER = "/failover$"
 QUICK = {"REPLCTL_BACKENDS__EAST__TIMEOUTS__READ": "500ms"}
 
@@ -84,6 +86,28 @@ def test_hang_past_the_time_out_and_then_darkness_is_unknown(world: World) -> No
     assert ran.operation["outcome"] == "unknown"
 
 
+@pytest.mark.parametrize("timeout", ["5s", "5m"])
+@pytest.mark.parametrize("times", [1, 5])
+@pytest.mark.parametrize("effect", ["before", "after"])
+@pytest.mark.parametrize("action", ["failover", "reprotect"])
+def test_wherever_it_hangs_the_exit_code_is_the_truth(
+    world: World, action: str, effect: str, times: int, timeout: str
+) -> None:
+    array = "east" if action == "failover" else "west"
+    hurried = {f"REPLCTL_BACKENDS__{name}__TIMEOUTS__READ": "300ms" for name in ("EAST", "WEST")}
+    world.control.fault(array, "hang", path=f"/{action}$", effect=effect, seconds=1, times=times)
+    ran = world.act("promote", LEDGER, "--timeout", timeout, environ=hurried)
+    done = world.effective() == [("east", "failover"), ("west", "reprotect")]
+    roles = world.truth()["role"]
+    assert ran.code in (0, 8, 9), ran.out
+    if ran.code == 0:
+        assert (done, roles) == (True, {"west": "Source", "east": "Destination"})
+    world.control.advance(600)
+    for each in ("failover", "reprotect"):
+        assert sent(world, each).count(True) <= 1
+    assert world.truth()["lost_writes"] == 0
+
+
 def test_peer_dark_after_the_send_of_a_planned_promotion_is_never_success(world: World) -> None:
     world.control.fault("east", "reset", path="replication_session", method="GET", times=10**6, skip=3)
     ran = world.act("promote", LEDGER, "--timeout", "10m")
@@ -94,6 +118,21 @@ def test_peer_dark_after_the_send_of_a_planned_promotion_is_never_success(world:
     again = world.act("promote", LEDGER)
     assert again.code == 0, again.err
     assert sent(world, "failover").count(True) == 1
+
+
+def test_copies_that_go_on_as_ever_do_not_keep_a_promotion_waiting(world: World) -> None:
+    """The progress of the regular copies is none of the promotion's: with the peer dark it ends all the same."""
+    clock = StormClock(world.control, 1)
+    world.clock = clock
+    clock.schedule(13, lambda cancel: world.control.isolate("east", mode="refuse", link_up=True))
+    before = world.control.now()
+    ran = world.act("promote", LEDGER)
+    assert (ran.code, ran.operation["outcome"]) == (9, "unknown"), ran.out
+    assert world.control.now() - before < LONGEST_SECONDS
+    assert world.effective() == [
+        ("east", "failover"),
+        ("west", "reprotect"),
+    ]  # and east's copies went on since
 
 
 def test_a_copy_that_fails_is_told_as_such(world: World) -> None:
