@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from replctl.cli.app import command
 from replctl.core.outcomes import ExitCode
+from replctl.drivers import REGISTRY
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -156,6 +158,16 @@ def test_its_links_lead_somewhere() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_what_it_says_is_not_there_is_not_there() -> None:
+    (section,) = re.findall(r"^## Not yet\n(.*?)^## ", README, re.DOTALL | re.MULTILINE)
+    there = set(command().commands)
+    named = set(re.findall(r"`([a-z]+)", section)) - {"status"}
+    assert named
+    assert named & there == set()
+    assert "watch" not in {option.name for option in command().commands["status"].params}
+    assert ("Trident" in section) is ("trident" not in REGISTRY.kinds)
 
 
 def test_its_commands_are_what_ci_runs() -> None:

@@ -1,7 +1,8 @@
 """replctl in a process of its own whose clock is the simulator's, asked over the control port.
 
 Run as a script: the command line follows. `CRASH_AT` kills the process, as `kill -9` does, right after the
-n-th write to the journal. `FILE_KIB` lets no file grow past so many KiB: a disk that is full.
+n-th write to the journal, `CRASH_BEFORE` right before it: then all that was done since the write before it is done,
+and not written down. `FILE_KIB` lets no file grow past so many KiB: a disk that is full.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 VARIABLE = "WORLD_CONTROL"
 CRASH_AT = "WORLD_CRASH_AT"
+CRASH_BEFORE = "WORLD_CRASH_BEFORE"
 FILE_KIB = "WORLD_FILE_KIB"
 KIB = 1024
 
@@ -60,8 +62,8 @@ class ControlClock:
         return self._chance.random()
 
 
-def crash_at(number: int) -> None:
-    """Die as by kill -9 right after the journal's n-th write."""
+def crash_at(number: int, *, before: bool) -> None:
+    """Die as by kill -9 right after, or right before, the journal's n-th write."""
     from replctl.store.sqlite import SqliteStore
 
     count = 0
@@ -71,23 +73,27 @@ def crash_at(number: int) -> None:
 
         def write(*arguments: Any, **named: Any) -> Any:
             nonlocal count
-            result = real(*arguments, **named)
             count += 1
-            if count == number:
+            mine = count == number
+            if mine and before:
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = real(*arguments, **named)
+            if mine:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 
         setattr(SqliteStore, name, write)
 
-    for name in ("begin", "write_step", "record", "finish", "set_survivor"):
+    for name in ("begin", "write_step", "record", "finish", "set_survivor", "set_unverified"):
         dying(name)
 
 
 def main() -> int:
     from replctl.cli.boundary import main as replctl
 
-    if os.environ.get(CRASH_AT):
-        crash_at(int(os.environ[CRASH_AT]))
+    for variable in (CRASH_AT, CRASH_BEFORE):
+        if os.environ.get(variable):
+            crash_at(int(os.environ[variable]), before=variable == CRASH_BEFORE)
     if os.environ.get(FILE_KIB):
         most = int(os.environ[FILE_KIB]) * KIB
         sys.dont_write_bytecode = True  # cut short, it would break every later run of this tree

@@ -1,4 +1,8 @@
-"""kill -9 right after each write to the journal: the next command joins or finishes, and nothing is sent twice."""
+"""kill -9 right before and right after each write to the journal: the next command joins or finishes.
+
+Nothing is sent twice. A kill right after a write shows what is written and not yet done, one right before it what is
+done and not yet written: a change that took effect whose answer nobody kept.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,12 @@ from scenarios.test_unplanned import lose_the_source, printed
 from worlds import LEDGER, World, a_world
 
 MOST_WRITES = 40
+MOMENTS = (worldclock.CRASH_AT, worldclock.CRASH_BEFORE)
 
 
-def crashed(world: World, *argv: str, number: int) -> bool:
-    """Run in a process that dies after its n-th journal write; whether it got that far."""
-    process = world.spawn(*argv, "-y", "-o", "json", environ={worldclock.CRASH_AT: str(number)})
+def crashed(world: World, *argv: str, number: int, moment: str = worldclock.CRASH_AT) -> bool:
+    """Run in a process that dies at its n-th journal write; whether it got that far."""
+    process = world.spawn(*argv, "-y", "-o", "json", environ={moment: str(number)})
     process.communicate(timeout=60)
     return process.returncode == -9
 
@@ -39,14 +44,16 @@ def finish(world: World, *argv: str) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_planned_promotion_killed_at_each_journal_write(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_planned_promotion_killed_at_each_journal_write(tmp_path: Path, moment: str) -> None:
     number = 0
     for number in range(1, MOST_WRITES):
         with a_world(tmp_path / str(number), seed=number) as world:
-            if not crashed(world, "promote", LEDGER, number=number):
+            if not crashed(world, "promote", LEDGER, number=number, moment=moment):
                 break
             finish(world, "promote", LEDGER)
-            assert sorted(world.effective()) == [("east", "failover"), ("west", "reprotect")], number
+            assert world.effective() == [("east", "failover"), ("west", "reprotect")], number
+            assert len(world.changes()) == 2, number
             truth = world.truth()
             assert truth["role"] == {"west": "Source", "east": "Destination"}
             assert (truth["lost_writes"], truth["both_wrote"]) == (0, 0)
@@ -54,16 +61,37 @@ def test_planned_promotion_killed_at_each_journal_write(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_unplanned_promotion_killed_at_each_journal_write(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_unplanned_promotion_killed_at_each_journal_write(tmp_path: Path, moment: str) -> None:
     number = 0
     for number in range(1, MOST_WRITES):
         with a_world(tmp_path / str(number), seed=number) as world:
             lose_the_source(world)
             flags = printed(world.act("promote", LEDGER))
-            if not crashed(world, "promote", LEDGER, *flags, number=number):
+            if not crashed(world, "promote", LEDGER, *flags, number=number, moment=moment):
                 break
             finish(world, "promote", LEDGER, *flags)
             assert world.effective() == [("west", "failover")], number
+            assert len(world.changes()) == 1, number
+    assert number > 4
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_reprotect_killed_at_each_journal_write(tmp_path: Path, moment: str) -> None:
+    number = 0
+    for number in range(1, MOST_WRITES):
+        with a_world(tmp_path / str(number), seed=number) as world:
+            lose_the_source(world)
+            flags = printed(world.act("promote", LEDGER))
+            assert world.act("promote", LEDGER, *flags).code == 0
+            world.control.revive("east")
+            if not crashed(world, "reprotect", LEDGER, "--probe", number=number, moment=moment):
+                break
+            finish(world, "reprotect", LEDGER, "--probe")
+            assert world.effective() == [("west", "failover"), ("west", "reprotect")], number
+            assert len(world.changes()) == 2, number
+            assert world.truth()["role"] == {"west": "Source", "east": "Destination"}
     assert number > 4
 
 
