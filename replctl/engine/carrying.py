@@ -25,6 +25,7 @@ from replctl.engine.backends import Backends
 from replctl.engine.endings import Ending
 from replctl.engine.hooking import HookRun
 from replctl.engine.looking import Watcher
+from replctl.engine.patience import Patience
 from replctl.engine.ports import Programs, Store
 from replctl.engine.requests import Proposal, Request
 from replctl.engine.telling import Teller
@@ -36,7 +37,6 @@ LONGEST_POLL_SECONDS = 5.0
 POLL_GROWTH = 1.1  # so that what is over is seen at most a tenth of its time later
 SETTLE_SECONDS = 10.0  # untouched for so long: what was sent did not happen (views lag by a few seconds)
 REFUSED_SETTLE_SECONDS = 4.0  # the same after the backend's own no
-PROGRESS_GRACE_SECONDS = 300.0  # a copy whose progress moved within this goes on (design §4)
 CALL_SECONDS = 60.0  # one change, from sending to answer
 MOST_SENDS = 3
 REFUSED_WITHIN_SECONDS = 1.0  # a job that failed later than this after its start had begun its work
@@ -163,7 +163,7 @@ class _StepRun:
         self.job_ended = False
         self.under_way = False  # the change was seen going on, before any refusal
         self.began = self.desk.clock.monotonic()
-        self.moved_at = self.began
+        self.patience = Patience(self.began)
         self.steady_since: float | None = None
         self.last_words: tuple[object, ...] = ()
 
@@ -539,12 +539,12 @@ class _StepRun:
         if wanted is not None:
             return self.carrier.started_at + wanted
         own = self.began + self.step.deadline_seconds
-        return max(own, self.moved_at + PROGRESS_GRACE_SECONDS) if self.step.patient else own
+        return max(own, self.patience.until) if self.step.patient else own
 
     def _tell(self, pair: Pair) -> None:
         progress = pair.local.progress or pair.peer.progress
         if progress is not None and progress.percent is not None:
-            self._note_progress(progress.percent, pair)
+            self.patience.note(progress.percent, self.desk.clock.monotonic(), ours=self._changing(pair))
         self.desk.report(
             StepWaits(
                 operation_id=self.carrier.record.operation_id,
@@ -556,21 +556,6 @@ class _StepRun:
                 progress=progress,
             )
         )
-
-    def _note_progress(self, percent: float, pair: Pair) -> None:
-        """Progress lengthens the wait (`_deadline`): in our transient each move, else a new height only.
-
-        The regular copies begin at 0 again and again; they are not what is waited for, and must not hold it up
-        for ever while the other end cannot be read.
-        """
-        moves = percent != self._percent and self._changing(pair)
-        if moves or percent > self._highest:
-            self.moved_at = self.desk.clock.monotonic()
-        self._percent = percent
-        self._highest = max(self._highest, percent)
-
-    _percent: float | None = None
-    _highest = -1.0
 
     def _reads(self, pair: Pair) -> str:
         return "; ".join(f"{seen.backend} reads {_word(seen)}" for seen in (pair.local, pair.peer))
