@@ -30,6 +30,7 @@ from replctl.cli.shapes import (
     HistoryDocument,
     HoldDocument,
     HolderDocument,
+    LeftToDoDocument,
     OperationDocument,
     OperationsDocument,
     PathDocument,
@@ -46,6 +47,7 @@ from replctl.cli.shapes import (
     ValidationDocument,
     VerbDocument,
     VerificationDocument,
+    VolumeDocument,
 )
 from replctl.core.breaker import BreakerState
 from replctl.core.journal import ChainFault, Drill, OperationRecord, StepRecord, TransitionRecord
@@ -56,6 +58,7 @@ from replctl.core.results import (
     EndStatus,
     Explanation,
     Failure,
+    LeftToDo,
     OperationResult,
     ReplicationStatus,
     StatusReport,
@@ -136,6 +139,7 @@ def operation(result: OperationResult) -> OperationDocument:
         conflict=_conflict(result.holder),
         error=None if result.failure is None else _error(result.failure),
         drill=_drill(result.drill),
+        left_to_do=[_left(each) for each in result.left_to_do],
     )
 
 
@@ -223,6 +227,7 @@ def record(operation: OperationRecord) -> RecordDocument:
         conflict=None,
         error=_recorded_error(operation) if failed else None,
         drill=None,
+        left_to_do=[],
         verb=operation.verb,
         open=operation.is_open,
         deadline_at=rfc3339(operation.deadline_at),
@@ -264,6 +269,11 @@ def _drill(drill: Drill | None) -> DrillDocument | None:
         copying=drill.flow,
         last_consistent_point_after=when(drill.point_after),
     )
+
+
+def _left(left: LeftToDo) -> LeftToDoDocument:
+    volumes = [VolumeDocument(id=each.id, name=each.name, wwn=each.wwn) for each in left.volumes]
+    return LeftToDoDocument(task=left.task, backend=left.backend, volumes=volumes)
 
 
 def _steps(result: OperationResult) -> list[StepDocument]:

@@ -19,7 +19,7 @@ from replctl.core.journal import Drill, OperationRecord, StepPhase, StepRecord
 from replctl.core.model import Holder, Pair, State, Verb
 from replctl.core.outcomes import OPEN, Outcome
 from replctl.core.plans import DataLoss, Evidence, GuardRefusal, Plan, Refusal, Step
-from replctl.core.results import Failure, OperationResult
+from replctl.core.results import Failure, LeftToDo, OperationResult
 from replctl.core.states import shown
 
 # What holds after a verb that leaves the roles as they are.
@@ -223,8 +223,19 @@ def result(done: OperationResult, now: float, width: int | None) -> list[Line]:
     if done.drill is not None:
         lines.extend(drill(done.drill, now, room))
     for each in done.left_to_do:
-        lines.extend(wrapped(each, room, first=line("  left to do: "), indent=4))
+        lines.extend(_left(each, room))
     lines.extend(_footer(done))
+    return lines
+
+
+def _left(left: LeftToDo, room: int) -> list[Line]:
+    """A task, and below it what it is about: name, WWN and id of each volume."""
+    tail = ":" if left.volumes else ""
+    lines = wrapped(f"{left.task}{tail}", room, first=line("  left to do: "), indent=4)
+    names = max((len(each.name or "") for each in left.volumes), default=0)
+    for each in left.volumes:
+        wwn = each.wwn or "(its WWN is not known)"
+        lines.append(line(f"    {each.name or '':<{names}}  {wwn}  ", dim(each.id)))
     return lines
 
 

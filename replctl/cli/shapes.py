@@ -91,6 +91,20 @@ class DrillDocument(TypedDict):
     last_consistent_point_after: Time | None
 
 
+class VolumeDocument(TypedDict):
+    id: str
+    name: str | None
+    wwn: str | None
+
+
+class LeftToDoDocument(TypedDict):
+    """What replctl leaves to others; `volumes` are what is to be mapped to hosts on `backend`."""
+
+    task: str
+    backend: str
+    volumes: list[VolumeDocument]
+
+
 class OperationDocument(TypedDict):
     operation_id: str | None
     correlation_id: str
@@ -113,6 +127,7 @@ class OperationDocument(TypedDict):
     conflict: ConflictDocument | None
     error: ErrorDocument | None
     drill: DrillDocument | None
+    left_to_do: list[LeftToDoDocument]
 
 
 class _ActionDocument(TypedDict):

@@ -277,6 +277,15 @@ class Pair:
         return self if side is Side.LOCAL else Pair(self.peer, self.local)
 
 
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """What hosts are given of an end: its id on the array, its name, and the WWN that they see; None is not known."""
+
+    id: str
+    name: str | None = None
+    wwn: str | None = None
+
+
 class BoundKind(StrEnum):
     TIME = "time"
     DURATION = "duration"

@@ -19,6 +19,7 @@ from replctl.core.model import (
     State,
     StateNote,
     Verb,
+    Volume,
     Who,
 )
 from replctl.core.outcomes import CODES, ExitCode, Outcome
@@ -33,6 +34,15 @@ class Failure:
     message: str
     remedy: str = ""
     retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftToDo:
+    """What a person, or a program, still has to do; `volumes` are what is to be mapped, empty when nothing is."""
+
+    task: str
+    backend: str
+    volumes: tuple[Volume, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +71,7 @@ class OperationResult:
     failure: Failure | None = None
     plan: Plan | None = None
     pair: Pair | None = None
-    left_to_do: tuple[str, ...] = ()
+    left_to_do: tuple[LeftToDo, ...] = ()
     drill: Drill | None = None
 
     @property

@@ -24,6 +24,7 @@ from replctl.engine import endings
 from replctl.engine.backends import Backends
 from replctl.engine.endings import Ending
 from replctl.engine.hooking import HookRun
+from replctl.engine.hosts import Hosts
 from replctl.engine.looking import Watcher
 from replctl.engine.patience import Patience
 from replctl.engine.ports import Programs, Store
@@ -69,7 +70,7 @@ class Carrier:
         self.changed = any(_took(step) for step in record.steps)
         self.tracker = Tracker(record, desk.store, desk.clock, desk.report)
         self.started_at = desk.clock.monotonic()
-        self.left_to_do: list[str] = []
+        self.hosts = Hosts(desk.backends, desk.clock)
 
     def run(self) -> Ending:
         """All steps that are left; the first that does not succeed ends it."""
@@ -303,9 +304,8 @@ class _StepRun:
         return self._await_beginning(pair)
 
     def _is_first(self) -> bool:
-        return not self.carrier.changed and not any(
-            _is_done(step) and not step.hook for step in self.carrier.record.steps
-        )
+        done = any(_is_done(step) and not step.hook for step in self.carrier.record.steps)
+        return not self.carrier.changed and not done
 
     def _decided_anew(self, pair: Pair) -> Ending | None:
         """The whole judgement once more, with fresh eyes: the same course must come out."""

@@ -35,6 +35,7 @@ from replctl.core.outcomes import OPEN, Outcome, outcome_of
 from replctl.core.planner import decide
 from replctl.core.plans import Course, Decision, Goal, Plan, Refusal, Step
 from replctl.core.results import Explanation, Failure, OperationResult, StatusReport
+from replctl.core.surrounding import PROMOTES
 from replctl.correlation import correlation, current, under
 from replctl.engine import drills as testing
 from replctl.engine.backends import Backends
@@ -330,6 +331,10 @@ class Engine:
             pair=carrier.pair,
             plan=proposal.plan,
         )
+        if proposal.plan.course in PROMOTES and (ending.reached or ending.outcome is Outcome.SUCCEEDED):
+            source = proposal.plan.new_source
+            left = carrier.hosts.left(carrier.intent, source, carrier.pair, request.cancel)
+            result = replace(result, left_to_do=left)
         tested = ending.outcome is Outcome.SUCCEEDED and proposal.intent.verb in drills.COURSES
         return replace(result, drill=self._remember_drill(carrier, at=record.finished)) if tested else result
 

@@ -136,6 +136,10 @@ class HookRun:
         told = self.desk.tell.result(
             carrier.intent, Outcome.IN_PROGRESS, record=carrier.record, pair=carrier.pair
         )
+        if not self.is_before:  # whoever maps volumes is told which
+            source, cancel = carrier.proposal.plan.new_source, carrier.request.cancel
+            left = carrier.hosts.left(carrier.intent, source, carrier.pair, cancel)
+            told = replace(told, left_to_do=left)
         return self.desk.hooks.run(hook, told, self._seconds(), carrier.request.cancel)
 
     def _seconds(self) -> float:
@@ -153,7 +157,7 @@ class HookRun:
         unwell = together.unwell(group)
         if unwell:
             why = f"{self.call.moment} of group {group} was not run, because of {', '.join(unwell)}"
-            self.carrier.left_to_do.append(f"{why}: {self.call.hook.program}")
+            self.carrier.hosts.add(f"{why}: {self.call.hook.program}", self.kept.backend)
             self.desk.report(Noticed(topic="hook", message=why))
         return None, not unwell
 

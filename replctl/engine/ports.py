@@ -13,7 +13,7 @@ from replctl.clock import Cancel
 from replctl.core.breaker import BreakerState
 from replctl.core.hooks import Hook, HookSet, Ran
 from replctl.core.journal import ChainFault, Drill, OperationRecord, StepRecord, TransitionRecord
-from replctl.core.model import End, Hold, Holder, Observation, Replication, Scalar
+from replctl.core.model import End, Hold, Holder, Observation, Replication, Scalar, Volume
 from replctl.core.outcomes import Outcome
 from replctl.core.plans import Followed, Receipt, Recipe
 from replctl.core.reconciling import Settled
@@ -42,6 +42,10 @@ class Driver(Protocol):
     ) -> Receipt: ...
 
     def follow(self, receipt: Receipt, look: Look) -> Followed: ...
+
+    def volumes(self, end: End, seen: Observation, look: Look) -> Sequence[Volume]:
+        """What hosts are given of an end; raises ReplctlError when it cannot be read."""
+        ...
 
     def close(self) -> None: ...
 

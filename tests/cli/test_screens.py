@@ -13,10 +13,10 @@ from replctl.cli import explaining, screens, tables
 from replctl.cli.lines import Line, plain
 from replctl.core.breaker import BreakerState, Position
 from replctl.core.journal import ChainFault, OperationRecord, TransitionRecord
-from replctl.core.model import Health, Hold, Holder, Intent, Progress, State, Trouble, TroubleKind, Verb
+from replctl.core.model import Health, Hold, Holder, Intent, Progress, State, Trouble, TroubleKind, Verb, Volume
 from replctl.core.outcomes import Outcome
 from replctl.core.plans import Course
-from replctl.core.results import Explanation, Failure, StatusReport
+from replctl.core.results import Explanation, Failure, LeftToDo, StatusReport
 
 LEDGER = stage.replication()
 PROMOTE = Intent(verb=Verb.PROMOTE, replication=LEDGER)
@@ -254,7 +254,14 @@ def test_a_result_shows_steps_failure_holder_and_what_is_left() -> None:
             remedy="replctl explain bank/ledger",
             retry_at=START + 60,
         ),
-        left_to_do=("map hosts of west: ledger-vg",),
+        left_to_do=(
+            LeftToDo(
+                task="map to the hosts that use west",
+                backend="west",
+                volumes=(Volume("v-1", "ledger-1", "naa.01"), Volume("v-10", "ledger-10")),
+            ),
+            LeftToDo(task="tell the team", backend="west"),
+        ),
     )
     shows(
         screens.result(done, START, 80),
@@ -268,7 +275,10 @@ def test_a_result_shows_steps_failure_holder_and_what_is_left() -> None:
           the array said no
           not before 2031-02-03T01:01:00Z
           → replctl explain bank/ledger
-          left to do: map hosts of west: ledger-vg
+          left to do: map to the hosts that use west:
+            ledger-1   naa.01  v-1
+            ledger-10  (its WWN is not known)  v-10
+          left to do: tell the team
           operation op-7
         """,
     )

@@ -14,7 +14,7 @@ from replctl.cli import documents
 from replctl.core.counts import sample
 from replctl.core.errors import IllegalTransition
 from replctl.core.events import ignore
-from replctl.core.model import End, Intent, Observation, Pair, Scalar, Side, State, Verb, Who
+from replctl.core.model import End, Intent, Observation, Pair, Scalar, Side, State, Verb, Volume, Who
 from replctl.core.plans import Course, Followed, Receipt, Step
 from replctl.drivers.powerstore import PowerStoreDriver
 from replctl.engine import Caller, Engine, Request
@@ -55,6 +55,9 @@ class Wayward:
 
     def follow(self, receipt: Receipt, look: Look) -> Followed:
         return self.real.follow(receipt, look)
+
+    def volumes(self, end: End, seen: Observation, look: Look) -> Sequence[Volume]:
+        return self.real.volumes(end, seen, look)
 
     def close(self) -> None:
         self.real.close()

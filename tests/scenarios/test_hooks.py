@@ -87,7 +87,9 @@ def test_both_run_around_a_planned_promotion_and_are_steps_of_it(world: World) -
     assert {key: document[key] for key in same} == {key: done.operation[key] for key in same}
     assert document.keys() == done.operation.keys()
     assert step_outcomes(document)["failover"] is None
-    assert step_outcomes(json.loads(kept.read_text()))["reprotect"] == "succeeded"
+    after_it = json.loads(kept.read_text())
+    assert step_outcomes(after_it)["reprotect"] == "succeeded"
+    assert after_it["left_to_do"] == done.operation["left_to_do"] != []
     shown = world.run("op", "show", done.operation["operation_id"])
     assert "before_demote" in shown.out
     assert "it said: all quiet" in shown.out

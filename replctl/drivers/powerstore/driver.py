@@ -28,7 +28,7 @@ from replctl.core.errors import (
     trouble_of,
 )
 from replctl.core.events import Noticed, Report, Translated
-from replctl.core.model import End, Observation, Scalar, TroubleKind
+from replctl.core.model import End, Observation, Scalar, TroubleKind, Volume
 from replctl.core.plans import Followed, Receipt
 from replctl.core.retry import RetryPolicy
 from replctl.core.secrets import Secret
@@ -358,6 +358,12 @@ class PowerStoreDriver:
         except NotFound:
             return Followed(ended=True)
         return actions.followed(job.values)
+
+    def volumes(self, end: End, seen: Observation, look: Look) -> Sequence[Volume]:
+        """What hosts are to be given of an end that became the source: one request, asked of nobody before."""
+        from replctl.drivers.powerstore import mapping  # for the end of a change of roles alone
+
+        return mapping.volumes(self._reader, end, seen, look)
 
     # -- what there is ---------------------------------------------------------------------------------------
 
