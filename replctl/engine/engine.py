@@ -35,7 +35,7 @@ from replctl.core.outcomes import OPEN, Outcome, outcome_of
 from replctl.core.planner import decide
 from replctl.core.plans import Course, Decision, Goal, Plan, Refusal, Step
 from replctl.core.results import Explanation, Failure, OperationResult, StatusReport
-from replctl.core.surrounding import PROMOTES
+from replctl.core.surrounding import NOT_ASKED, PROMOTES
 from replctl.correlation import correlation, current, under
 from replctl.engine import drills as testing
 from replctl.engine.backends import Backends
@@ -307,6 +307,8 @@ class Engine:
                 joined=proposal.joins is not None,
             )
         )
+        if NOT_ASKED in proposal.plan.notes:  # with -y nobody has seen the plan
+            self._report(Noticed(topic="hook", message=NOT_ASKED))
         desk = Desk(
             self._backends, self._watcher, self._store, self._clock, self._report, self._hooks, self._tell
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from scenarios.test_crashes import MOST_WRITES, crashed
 from scenarios.test_groups import GROUP, FleetClock, grouped, outcomes
 from scenarios.test_unplanned import lose_the_source, printed
 from worlds import LEDGER, World, a_world
@@ -226,6 +227,7 @@ def test_an_unplanned_promotion_asks_nobody_and_runs_what_comes_after(world: Wor
     assert "before_demote is not run" in plan.out
     partly = world.act("promote", LEDGER, *flags)
     assert (partly.code, partly.operation["error"]["code"]) == (3, "hook-failed")
+    assert "note: before_demote is not run" in partly.err
     assert ran(world) == ["map-hosts"]
     assert world.truth()["role"]["west"] == "Source"
     world.control.revive("east")
@@ -281,6 +283,28 @@ def test_interrupted_during_a_hook(world: World, moment: str) -> None:
     assert again.code == 0, again.out
     assert ran(world) == ["hook", "hook"]
     assert world.effective() == SWAPPED
+
+
+@pytest.mark.timeout(600)
+def test_killed_at_each_journal_write_with_hooks_around(tmp_path: Path) -> None:
+    number = 0
+    for number in range(1, MOST_WRITES):
+        with a_world(tmp_path / str(number), seed=number) as world:
+            hooked(
+                world,
+                before_demote=script(world, "quiesce", ""),
+                after_promote=script(world, "map-hosts", ""),
+            )
+            if not crashed(world, "promote", LEDGER, number=number):
+                break
+            again = world.act("promote", LEDGER)
+            assert again.code == 0, (number, again.out)
+            assert world.effective() == SWAPPED, number
+            assert open_operations(world) == []
+            assert set(ran(world)) == {"quiesce", "map-hosts"}
+            assert len(ran(world)) <= 3, number  # only the one that was cut off runs again
+            assert world.truth()["both_wrote"] == 0
+    assert number > 10  # intent and outcome of four steps, begin, moves
 
 
 # -- groups --------------------------------------------------------------------------------------------------
