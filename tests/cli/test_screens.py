@@ -13,7 +13,18 @@ from replctl.cli import explaining, screens, tables
 from replctl.cli.lines import Line, plain
 from replctl.core.breaker import BreakerState, Position
 from replctl.core.journal import ChainFault, OperationRecord, TransitionRecord
-from replctl.core.model import Health, Hold, Holder, Intent, Progress, State, Trouble, TroubleKind, Verb, Volume
+from replctl.core.model import (
+    Health,
+    Hold,
+    Holder,
+    Intent,
+    Progress,
+    State,
+    Trouble,
+    TroubleKind,
+    Verb,
+    Volume,
+)
 from replctl.core.outcomes import Outcome
 from replctl.core.plans import Course
 from replctl.core.results import Explanation, Failure, LeftToDo, StatusReport
