@@ -22,6 +22,7 @@ from replctl.core.results import OperationResult
 from replctl.core.secrets import Secret, Secrets
 from replctl.drivers import REGISTRY
 from replctl.drivers.discovery import Inspected
+from replctl.drivers.names import KeptNames, Names
 from replctl.engine import Caller, Engine
 from replctl.engine.ports import Driver, Store
 from replctl.resilience import BreakerBoard
@@ -97,7 +98,8 @@ def assemble(
     store = SqliteStore(settings.state_dir, clock=clock, history_keep_seconds=settings.history_keep_seconds)
     secrets, tally = Secrets(), Tally()
     report = to_all(tally, report)
-    opener = _Opener(settings, clock, report, BreakerBoard(settings.breaker, store, clock, report), secrets)
+    board = BreakerBoard(settings.breaker, store, clock, report)
+    opener = _Opener(settings, clock, report, board, secrets, KeptNames(store))
     distinct = _Distinct(replications)
     hooks = _Hooks(settings, replications, clock, secrets, document)
 
@@ -187,6 +189,7 @@ class _Opener:
     report: Report
     board: BreakerBoard
     secrets: Secrets
+    names: Names
 
     def open(self, backend: str) -> Backend:
         configured = self.settings.backends[backend]
@@ -199,6 +202,7 @@ class _Opener:
             policy=self.settings.retry,
             report=self.report,
             redact=self.secrets.redact,
+            names=self.names,
         )
         return driver
 

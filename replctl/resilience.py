@@ -41,12 +41,17 @@ KEPT_CHARACTERS = 300  # of an error's text that a breaker keeps
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How hard to look: until when (on the monotonic clock), retrying or not, past an open breaker or not."""
+    """How hard to look: until when (on the monotonic clock), retrying or not, past an open breaker or not.
+
+    `silence_seconds` is how long one answer may take; None where only the deadline counts. A look that takes many
+    answers may so be long, and still tell soon that a site is dead.
+    """
 
     deadline: float
     retry: bool = False
     probe: bool = False
     cancel: Cancel | None = None
+    silence_seconds: float | None = None
 
     def remaining(self, clock: Clock) -> float:
         """Seconds until the deadline, never below zero."""

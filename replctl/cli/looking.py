@@ -33,8 +33,9 @@ def status(
     from replctl.cli.output import Format
     from replctl.cli.session import opened
     from replctl.engine import Request
+    from replctl.settings.yamlmarks import uncollected  # thousands of lines live until they are shown
 
-    with opened(context.obj, common, looking) as session:
+    with uncollected(), opened(context.obj, common, looking) as session:
         request = Request(
             probe=looking.probe, cancel=session.interrupts.cancel, began_at=session.here.began_at
         )

@@ -214,7 +214,8 @@ class Observation:
     `permits` holds the actions that the contract's legality table allows at this end now; `unsupported` gives
     the reason why every change is refused (metro roles, removal under way, words that we do not know).
     `word` is the vendor's state word and `sentence` what it means. `resource` is the id of what is replicated,
-    `counterpart` the id that it has at the other end, as this end says.
+    `counterpart` the id that it has at the other end, as this end says. `formerly` is the id that the end's name
+    stood for a moment ago, of a thing that is still there and now called otherwise; None where it is the same.
     """
 
     backend: str
@@ -230,6 +231,7 @@ class Observation:
     identity: str | None = None
     resource: str | None = None
     counterpart: str | None = None
+    formerly: str | None = None
     point: Point | None = None
     progress: Progress | None = None
     link: Link = Link.UNKNOWN

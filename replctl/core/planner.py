@@ -137,7 +137,7 @@ class _Case:
 
     def _changed_identities(self) -> Iterator[Evidence]:
         for seen in (self.pair.local, self.pair.peer):
-            known = self.context.identities.get(seen.backend)
+            known = self.context.identities.get(seen.backend, seen.formerly)
             if known is not None and seen.resource is not None and seen.resource != known:
                 yield fact("identity", f"was {known}, is {seen.resource}", seen)
 

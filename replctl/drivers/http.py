@@ -161,13 +161,14 @@ class BackendClient:
 
     def _attempt(self, request: Request, look: Look) -> Answer:
         """One attempt, in a slot; an error names backend and operation, and remembers whether it answers."""
+        answered = False
         try:
             with self._slots.taken(look):
                 answer = self._signed_in(request, look)
-            self._answers = True
+            self._answers = answered = True
             return interpret(request, answer, self._dialect, self._redact)
         except ReplctlError as error:
-            self._answers = not error.unwell
+            self._answers = answered or not error.unwell  # a 500 is an answer too: it can be signed out of
             error.backend = error.backend or self.backend
             error.operation = error.operation or request.operation
             raise

@@ -171,7 +171,8 @@ class Wire:
         message = self._build(client, request, sign_in)
         message.extensions = {**message.extensions, "trace": course, FRESH: fresh}
         # a change that was sent is waited for, cancelled or not: giving up would only make its outcome unknown
-        with self._network.until(look.deadline, None if request.changes else look.cancel):
+        cancel, until = (None, look.deadline) if request.changes else (look.cancel, self._patience(look))
+        with self._network.until(until, cancel):
             response = client.send(message, auth=None, stream=True)
             try:
                 content = _drained(response)
@@ -188,6 +189,12 @@ class Wire:
             received_at=course.received_at,
             cookies=_cookies(response.headers.get_list("set-cookie")),
         )
+
+    def _patience(self, look: Look) -> float:
+        """Until when the answer to a read is waited for, on the monotonic clock."""
+        if look.silence_seconds is None:
+            return look.deadline
+        return min(look.deadline, self._clock.monotonic() + look.silence_seconds)
 
     def _build(self, client: httpx.Client, request: Request, sign_in: Mapping[str, str]) -> httpx.Request:
         if not request.path.startswith("/"):

@@ -42,14 +42,15 @@ from replctl.engine.backends import Backends
 from replctl.engine.carrying import Carrier, Desk
 from replctl.engine.endings import Ending
 from replctl.engine.hooking import NoHooks, hooks_left, in_groups, with_hooks
-from replctl.engine.looking import Judge, Watcher, identity_text, is_superseded
+from replctl.engine.looking import Judge, Told, Watcher, identity_text, is_superseded
 from replctl.engine.ports import Driver, Programs, Store
-from replctl.engine.recollection import Memory, Recollection
+from replctl.engine.recollection import Recollection
 from replctl.engine.requests import Proposal, Request, check_backends_named
 from replctl.engine.telling import Teller
 from replctl.resilience import Look
 
 OBSERVE_SECONDS = 3.0  # one look at everything (design §1, promise 5)
+A_LOOK_OF = 2000  # replications that one budget is for; thousands more come in more pages
 PROPOSE_SECONDS = 10.0  # a look before a change may ask again
 WATCH_SECONDS = 1.0  # between looks at an operation that another process carries out
 ACKNOWLEDGED_SECONDS = 3600.0  # how long an operation's acknowledgements last when its steps say no more
@@ -104,13 +105,14 @@ class Engine:
 
     def status(self, replications: Sequence[Replication], request: Request) -> StatusReport:
         """One attempt a request, both sites at once, within the observation budget (design §6)."""
-        return self._watcher.status(replications, self._glance(request))
+        return self._watcher.status(replications, self._glance(request, len(replications)))
 
     def explain(self, replication: Replication, request: Request) -> Explanation:
         """What is seen, and what each verb would do now; writes to no backend."""
         pair = self._watcher.pair(replication, self._glance(request))
         intents = [_plain_intent(verb, replication) for verb in _EXPLAINED]
-        verbs = tuple((intent.verb, self._decide(intent, pair, None)) for intent in intents)
+        told = self._watcher.told([replication.key])
+        verbs = tuple((intent.verb, self._decide(intent, pair, None, told)) for intent in intents)
         return Explanation(status=self._watcher.line(replication, pair), pair=pair, verbs=verbs)
 
     # -- proposing -------------------------------------------------------------------------------------------
@@ -138,19 +140,18 @@ class Engine:
             check_backends_named(intent)
         facing = [intent.facing for intent in intents]
         unplanned = any(intent.acknowledged.unplanned for intent in intents)
-        look = self._look(request, PROPOSE_SECONDS, retry=True, probe=unplanned)
+        look = self._look(request, PROPOSE_SECONDS, retry=True, probe=unplanned, many=len(intents))
         pairs = self._watcher.pairs_for(facing, look)
-        memory = self._memory.observations()
-        judged = [self._judge(intent, pairs[intent.replication.key], memory) for intent in facing]
-        for intent, each in zip(intents, judged, strict=True):
-            if isinstance(each, OperationResult) and not dry:
-                self._count_result(intent.replication, each)
+        told = self._watcher.told([intent.replication.key for intent in facing])
+        judged = [self._judge(intent, pairs[intent.replication.key], told) for intent in facing]
+        if not dry:
+            self._count_judged(intents, judged)
         return in_groups(judged, request)
 
-    def _judge(self, intent: Intent, pair: Pair, memory: Memory) -> Proposal | OperationResult:
+    def _judge(self, intent: Intent, pair: Pair, told: Told) -> Proposal | OperationResult:
         with correlation(intent.replication.namespace, intent.replication.name, self._clock):
             try:
-                return self._propose_from(intent, pair, memory)
+                return self._propose_from(intent, pair, told)
             except ReplctlError as error:
                 return self._tell.errored(intent, error)
 
@@ -158,26 +159,27 @@ class Engine:
         check_backends_named(intent)
         intent = intent.facing
         look = self._look(request, PROPOSE_SECONDS, retry=True, probe=intent.acknowledged.unplanned)
-        return self._propose_from(intent, self._watcher.pair_for(intent, look), None)
+        pair = self._watcher.pair_for(intent, look)
+        return self._propose_from(intent, pair, self._watcher.told([intent.replication.key]))
 
-    def _propose_from(self, intent: Intent, pair: Pair, memory: Memory | None) -> Proposal | OperationResult:
-        joins = self._joinable(intent)
+    def _propose_from(self, intent: Intent, pair: Pair, told: Told) -> Proposal | OperationResult:
+        joins = self._joinable(intent, told)
         trouble = self._blocking_trouble(intent, pair)
         if trouble is not None:
             return trouble
         if joins is not None:
             return self._proposal_to_join(intent, joins, pair)
-        decision = self._decide(intent, pair, None, memory)
+        decision = self._decide(intent, pair, None, told)
         if isinstance(decision, Refusal):
             return self._tell.refused(intent, decision, pair)
         if decision.unchanged:
-            return self._unchanged(intent, decision, pair)
+            return self._unchanged(intent, decision, pair, told)
         proposal = Proposal(intent=intent, plan=decision, pair=pair, correlation_id=current())
         return with_hooks(proposal, self._hooks.of(intent.replication))
 
-    def _joinable(self, intent: Intent) -> OperationRecord | None:
+    def _joinable(self, intent: Intent, told: Told) -> OperationRecord | None:
         """The open operation of the same intent, which this command goes on with."""
-        for record in self._memory.operations(intent.replication.key, open_only=True):
+        for record in told.memory.operations(intent.replication.key, open_only=True):
             if record.signature == intent.signature:
                 return record
         return None
@@ -207,9 +209,9 @@ class Engine:
         )
 
     def _decide(
-        self, intent: Intent, pair: Pair, joins: OperationRecord | None, memory: Memory | None = None
+        self, intent: Intent, pair: Pair, joins: OperationRecord | None, told: Told | None = None
     ) -> Decision:
-        context = self._watcher.context(intent, joins=joins, memory=memory)
+        context = self._watcher.context(intent, joins=joins, told=told)
         recipe = self._backends.driver(intent.replication.local.backend).recipe
         return decide(intent, pair, context, recipe)
 
@@ -227,9 +229,9 @@ class Engine:
             return None  # the planner words the refusal, with evidence and stated loss
         return self._tell.troubled(intent, pair.peer)
 
-    def _unchanged(self, intent: Intent, plan: Plan, pair: Pair) -> OperationResult:
+    def _unchanged(self, intent: Intent, plan: Plan, pair: Pair, told: Told) -> OperationResult:
         """So already and proven by these observations; an end whose last change was unverified is not proven."""
-        unverified = self._memory.unverified(intent.replication.key)
+        unverified = told.memory.unverified(intent.replication.key)
         named = {intent.replication.end(side).backend for side in plan.goal.sides}
         if not unverified & named:
             return self._tell.result(intent, Outcome.UNCHANGED, plan=plan, pair=pair)
@@ -523,8 +525,17 @@ class Engine:
     # -- counting --------------------------------------------------------------------------------------------
 
     def _count_result(self, replication: Replication, result: OperationResult) -> None:
-        guard = result.refusal.names[0] if result.refusal else None
-        self._count(replication, result.outcome, result.failure.code if result.failure else guard)
+        self._count(replication, result.outcome, _reason_of(result))
+
+    def _count_judged(self, intents: Sequence[Intent], judged: Sequence[Proposal | OperationResult]) -> None:
+        """Those that are not carried out, in one write."""
+        counts: dict[str, float] = {}
+        for intent, each in zip(intents, judged, strict=True):
+            if isinstance(each, OperationResult):
+                named = intent.replication
+                counts |= reconciled(named.namespace, named.name, each.outcome, _reason_of(each))
+        if counts:
+            self._store.add_counts(counts)
 
     def _count(self, replication: Replication, outcome: Outcome, error_code: str | None) -> None:
         """For the daemon's metrics; a store that cannot be written goes without (design §7)."""
@@ -533,22 +544,28 @@ class Engine:
 
     # -- small things ----------------------------------------------------------------------------------------
 
-    def _look(self, request: Request, seconds: float, *, retry: bool = False, probe: bool = False) -> Look:
+    def _look(
+        self, request: Request, seconds: float, *, retry: bool = False, probe: bool = False, many: int = 1
+    ) -> Look:
+        """A look of so many seconds; longer for thousands, as long as what is asked goes on answering."""
         return Look(
-            deadline=self._clock.monotonic() + seconds,
+            deadline=self._clock.monotonic() + seconds * (1 + many // A_LOOK_OF),
+            silence_seconds=seconds,
             retry=retry,
             probe=request.probe or probe,
             cancel=request.cancel,
         )
 
-    def _glance(self, request: Request) -> Look:
+    def _glance(self, request: Request, many: int = 1) -> Look:
         """One look within the observation budget, counted from when the command began (design §1, promise 5).
 
-        However long it took to start, half of the budget is left: less would call a well backend silent.
+        However long it took to start, half of the budget is left: less would call a well backend silent. Thousands
+        come in more pages and have more; then no single answer may take longer than the budget.
         """
         budget, now = self._watcher.budget_seconds, self._clock.monotonic()
         spent = now - request.began_at if request.began_at is not None else 0.0
-        return self._look(request, max(budget - spent, budget / 2))
+        seconds = max(budget - spent, budget / 2) + budget * (many // A_LOOK_OF)
+        return replace(self._look(request, seconds), silence_seconds=budget)
 
     def _deadline(self, request: Request) -> float:
         wanted = request.timeout_seconds
@@ -565,6 +582,12 @@ def _other_site(intent: Intent, pair: Pair) -> str:
 
 def _plain_intent(verb: Verb, replication: Replication) -> Intent:
     return Intent(verb=verb, replication=replication)
+
+
+def _reason_of(result: OperationResult) -> str | None:
+    """The code of what failed, or the guard that refused."""
+    guard = result.refusal.names[0] if result.refusal else None
+    return result.failure.code if result.failure else guard
 
 
 def _operation_id() -> str:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from replctl.clock import Clock
 from replctl.core.health import judge
-from replctl.core.journal import Drill, OperationRecord, StepPhase
+from replctl.core.journal import OperationRecord, StepPhase
 from replctl.core.model import (
     DAEMON,
     End,
@@ -37,6 +38,13 @@ from replctl.resilience import Look
 _HOLDS_A_COPY = frozenset({State.REPLICA, State.SYNCING})
 Judge = Callable[[Mapping[End, Observation]], None]
 """Raises InvalidConfiguration when what was read shows two entries to be one and the same thing (R78)."""
+
+
+class Told(NamedTuple):
+    """What is remembered of some replications: the journal's facts, and what was seen of their ends last."""
+
+    memory: Recollection
+    before: Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +95,10 @@ class Watcher:
 
     def status(self, replications: Sequence[Replication], look: Look) -> StatusReport:
         pairs = self.pairs(replications, look)
-        memory = self.memory.observations()
+        memory = self.memory.of(len(replications))
+        before = memory.observations(_unread(pairs))
         self.remember(replications, pairs)
-        drills = self.memory.drills()
-        lines = tuple(
-            self._line(each, pairs[each.key], memory, drills.get(each.key)) for each in replications
-        )
+        lines = tuple(self._line(each, pairs[each.key], memory, before) for each in replications)
         ends = [end for line in lines for end in (line.local, line.peer)]
         silent = frozenset(end.backend for end in ends if not end.reachable)
         return StatusReport(
@@ -103,17 +109,18 @@ class Watcher:
         )
 
     def line(self, replication: Replication, pair: Pair) -> ReplicationStatus:
-        drill = self.memory.drills().get(replication.key)
-        return self._line(replication, pair, self.memory.observations(), drill)
+        before = self.memory.observations(_unread({replication.key: pair}))
+        return self._line(replication, pair, self.memory, before)
 
     def _line(
-        self, replication: Replication, pair: Pair, memory: Memory, drill: Drill | None
+        self, replication: Replication, pair: Pair, memory: Recollection, before: Memory
     ) -> ReplicationStatus:
+        """`before` is what was seen last of the ends that did not answer now."""
         key = replication.key
         health, message = judge(pair)
-        unverified = self.memory.unverified(key)
-        operations = self.memory.operations(key, open_only=True, limit=1)
-        point = _point_of(pair, key, memory)
+        unverified = memory.unverified(key)
+        operations = memory.operations(key, open_only=True, limit=1)
+        point = _point_of(pair, key, before)
         return ReplicationStatus(
             replication=replication,
             state=pair.local.state or None,
@@ -125,42 +132,48 @@ class Watcher:
             point_at=point.point.at if point and point.point else None,
             point_source=point.point.source if point and point.point else None,
             point_as_of=point.observed_at if point else None,
-            hold=self.memory.hold(key),
+            hold=memory.hold(key),
             drill=_is_tested(pair),
-            last_drill=drill,
+            last_drill=memory.drill(key),
             operation_id=operations[0].operation_id if operations else None,
-            local=_end_status(pair.local, key, memory, unverified),
-            peer=_end_status(pair.peer, key, memory, unverified),
+            local=_end_status(pair.local, key, before, unverified),
+            peer=_end_status(pair.peer, key, before, unverified),
         )
 
-    def context(
-        self, intent: Intent, *, joins: OperationRecord | None, memory: Memory | None = None
-    ) -> Context:
+    def context(self, intent: Intent, *, joins: OperationRecord | None, told: Told | None = None) -> Context:
         """What the planner is told of the journal's memory; an empty or lost store tells nothing.
 
-        `memory` are the observations of all, for who has them at hand.
+        `told` is what was read of it already, for who judges many.
         """
         replication = intent.replication
         key = replication.key
-        recent = self.memory.operations(key, limit=1)
-        others = self.others_open(intent, joins)
+        memory, before = told or self.told([key])
+        recent = memory.operations(key, limit=1)
+        others = self.others_open(intent, joins, memory)
         return Context(
             now=self.clock.now(),
-            survivor=self.memory.survivor(key),
+            survivor=memory.survivor(key),
             interrupted=interrupted(joins or (recent[0] if recent else None), intent),
             own_transient=joins is not None,
             other_operation=others[0].operation_id if others else None,
-            held_by=_holder_text(self.memory.hold(key)),
-            identities=_known_identities(replication, self.memory.identities(key)),
-            last_contact=_last_contact(key, self.memory.observations() if memory is None else memory),
+            held_by=_holder_text(memory.hold(key)),
+            identities=_known_identities(replication, memory.identities(key)),
+            last_contact=_last_contact(replication, before),
         )
 
-    def others_open(self, intent: Intent, joins: OperationRecord | None) -> list[OperationRecord]:
-        """Open operations that stand in the way of this intent."""
+    def told(self, keys: Sequence[str]) -> Told:
+        """What is remembered of these, read once for all of them."""
+        memory = self.memory.of(len(keys))
+        return Told(memory, memory.observations(keys))
+
+    def others_open(
+        self, intent: Intent, joins: OperationRecord | None, memory: Recollection | None = None
+    ) -> list[OperationRecord]:
+        """Open operations that stand in the way of this intent; as they are now, unless a `memory` is given."""
         own = joins.operation_id if joins else None
         return [
             record
-            for record in self.memory.operations(intent.replication.key, open_only=True)
+            for record in (memory or self.memory).operations(intent.replication.key, open_only=True)
             if record.operation_id != own and not is_superseded(intent, record)
         ]
 
@@ -208,13 +221,16 @@ def _holder_text(hold: Hold | None) -> str | None:
     return f"{hold.owner}: {hold.reason}" if hold and hold.owner != DAEMON else None
 
 
-def _last_contact(key: str, memory: Memory) -> dict[str, float]:
+def _last_contact(replication: Replication, before: Memory) -> dict[str, float]:
     """When each backend was last read as the source of this replication."""
-    return {
-        backend: seen.observed_at
-        for (replication, backend), seen in memory.items()
-        if replication == key and seen.state is State.SOURCE
-    }
+    ends = (replication.local, replication.peer)
+    seen = ((end.backend, before.get((replication.key, end.backend))) for end in ends)
+    return {backend: each.observed_at for backend, each in seen if each and each.state is State.SOURCE}
+
+
+def _unread(pairs: Mapping[str, Pair]) -> list[str]:
+    """Replications with an end that did not answer, and is shown as it was seen last."""
+    return [key for key, pair in pairs.items() if not (pair.local.readable and pair.peer.readable)]
 
 
 def _note(seen: Observation) -> StateNote | None:

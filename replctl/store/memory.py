@@ -6,7 +6,7 @@ are kept as well as may be and never stop a command; all others are on disk when
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import TypeVar, cast
 
@@ -22,6 +22,9 @@ BEST_EFFORT_SECONDS = 0.2  # how long a look waits for a busy store before it do
 
 HOLD, SURVIVOR, UNVERIFIED, IDENTITY = "hold", "survivor", "unverified", "identity"
 OBSERVATION, BREAKER, DRILL, SETTLED = "observation", "breaker", "drill", "settled"
+NAME = "name"
+SUBJECTS_AT_ONCE = 500  # of one query; SQLite takes so many values in any release
+WHOLE_FROM = 5000  # subjects; reading a kind whole is quicker then
 
 _PUT = "INSERT OR REPLACE INTO facts (kind, subject, detail, body) VALUES (?, ?, ?, ?)"
 
@@ -50,6 +53,9 @@ class Memory(Backed):
     def survivor(self, replication: str) -> str | None:
         """The source since an acknowledged unplanned promotion of ours, until it is reprotected."""
         return self._fact(SURVIVOR, replication)
+
+    def survivors(self) -> Mapping[str, str]:
+        return {subject: backend for subject, _, backend in self._facts(SURVIVOR)}
 
     def set_survivor(self, replication: str, backend: str | None) -> None:
         if backend is None:
@@ -92,6 +98,12 @@ class Memory(Backed):
         )
         return frozenset(cast(str, detail) for (detail,) in found)
 
+    def all_unverified(self) -> Mapping[str, frozenset[str]]:
+        """Of every replication that has such ends."""
+        return {
+            subject: frozenset(backends) for subject, backends in _by_subject(self._facts(UNVERIFIED)).items()
+        }
+
     def set_unverified(self, replication: str, backends: Iterable[str]) -> None:
         wanted = frozenset(backends)
         if wanted == self.unverified(replication):
@@ -105,6 +117,10 @@ class Memory(Backed):
             "SELECT detail, body FROM facts WHERE kind = ? AND subject = ?", IDENTITY, replication
         )
         return {cast(str, backend): cast(str, identity) for backend, identity in found}
+
+    def all_identities(self) -> Mapping[str, Mapping[str, str]]:
+        """Of every replication that has any."""
+        return _by_subject(self._facts(IDENTITY))
 
     def remember_identity(self, replication: str, backend: str, identity: str) -> None:
         if self._fact(IDENTITY, replication, backend) != identity:
@@ -120,13 +136,27 @@ class Memory(Backed):
         with suppress(ReplctlError), self._best_effort() as connection:
             connection.executemany(_PUT, rows)
 
-    def observations(self) -> Mapping[tuple[str, str], Observation]:
-        """The last of each; one that this replctl cannot understand is left out."""
+    def observations(
+        self, replications: Collection[str] | None = None
+    ) -> Mapping[tuple[str, str], Observation]:
+        """The last of each, of all or of those named; one that this replctl cannot understand is left out."""
         found: dict[tuple[str, str], Observation] = {}
-        for replication, backend, text in self._facts(OBSERVATION):
+        for replication, backend, text in self._facts(OBSERVATION, replications):
             with suppress(records.Unreadable):
                 found[replication, backend] = records.observation(text)
         return found
+
+    def names(self, subjects: Collection[str]) -> Mapping[str, str]:
+        """What was kept of these names, in the words of whoever kept it; they can be found anew."""
+        return {subject: body for subject, _, body in self._facts(NAME, subjects)}
+
+    def remember_names(self, names: Mapping[str, str | None]) -> None:
+        """Keep what names were found to mean, or forget it; quietly not, where the store cannot be written."""
+        kept = [(NAME, subject, "", body) for subject, body in names.items() if body is not None]
+        gone = [(NAME, subject) for subject, body in names.items() if body is None]
+        with suppress(ReplctlError), self._best_effort() as connection:
+            connection.executemany(_PUT, kept)
+            connection.executemany("DELETE FROM facts WHERE kind = ? AND subject = ?", gone)
 
     def breaker(self, backend: str, call_class: str) -> BreakerState | None:
         text = self._fact(BREAKER, backend, call_class)
@@ -162,8 +192,19 @@ class Memory(Backed):
         )
         return cast(str, found[0][0]) if found else None
 
-    def _facts(self, kind: str) -> list[tuple[str, str, str]]:
-        found = self._database.rows("SELECT subject, detail, body FROM facts WHERE kind = ?", kind)
+    def _facts(self, kind: str, subjects: Collection[str] | None = None) -> list[tuple[str, str, str]]:
+        """Those of a kind: all, or of some subjects, in as few queries as that takes."""
+        if subjects is None or len(subjects) >= WHOLE_FROM:
+            found = self._database.rows("SELECT subject, detail, body FROM facts WHERE kind = ?", kind)
+            rows = cast(list[tuple[str, str, str]], found)
+            wanted = None if subjects is None else frozenset(subjects)
+            return [row for row in rows if wanted is None or row[0] in wanted]
+        every, found = list(subjects), []
+        for first in range(0, len(every), SUBJECTS_AT_ONCE):
+            some = every[first : first + SUBJECTS_AT_ONCE]
+            places = ",".join("?" * len(some))
+            sql = f"SELECT subject, detail, body FROM facts WHERE kind = ? AND subject IN ({places})"  # noqa: S608 - marks
+            found += self._database.rows(sql, kind, *some)
         return cast(list[tuple[str, str, str]], found)
 
     def _put(self, kind: str, subject: str, detail: str, body: str) -> None:
@@ -185,3 +226,11 @@ class Memory(Backed):
 
     def _best_effort(self) -> AbstractContextManager[Connection]:
         return self._database.transaction(NOT_WRITTEN, busy_seconds=BEST_EFFORT_SECONDS)
+
+
+def _by_subject(facts: Iterable[tuple[str, str, str]]) -> dict[str, dict[str, str]]:
+    """Bodies by detail, by subject."""
+    found: dict[str, dict[str, str]] = {}
+    for subject, detail, body in facts:
+        found.setdefault(subject, {})[detail] = body
+    return found

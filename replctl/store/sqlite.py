@@ -201,6 +201,12 @@ class SqliteStore(History, Memory):
         )
         return [self._with_steps(cast(str, key), cast(str, body)) for key, body in found]
 
+    def journalled(self, *, open_only: bool = False) -> frozenset[str]:
+        """The replications of which there is any operation, or an open one."""
+        where = "WHERE is_open" if open_only else ""
+        found = self._database.rows(f"SELECT DISTINCT replication FROM operations {where}")  # noqa: S608 - fixed words
+        return frozenset(cast(str, replication) for (replication,) in found)
+
     def still_stands(self, operation_id: str) -> bool:
         """Whether the operation may go on sending: open, not abandoned, its lock and store still the same files.
 

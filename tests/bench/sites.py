@@ -1,6 +1,7 @@
-"""What a look at 200 replications takes, and what the simulated array can answer (design §12, issue budgets).
+"""What looks at 200 and 10,000 replications take, and what the simulated array can answer (design §12).
 
-One simulator in a process of its own. Ends with 1 when a budget is not kept.
+One simulator in a process of its own. Ends with 1 when a budget is not kept. At 10,000 the budgets are of processor
+time: the arrays that answer share the machine.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ ROUNDS = 5
 STATUS_SECONDS = 1.0
 GETS_A_SECOND = 1000
 PAGE_SECONDS = 0.1
+CROWD = 10_000
+CROWD_CPU_SECONDS = 6.0
+CROWD_MB = 400
+ONE_CPU_SECONDS = 2.5
+ENVIRON = {"REPLCTL_OBSERVE_TIMEOUT": "30s"}  # a busy machine is no dead array
 PAGE = f"replication_session?select=id,state,role,resource_type,last_sync_timestamp&limit={SESSIONS}"
 
 
@@ -94,7 +100,28 @@ def array_rates() -> tuple[float, float]:
         return GETS / took, median(seconds(lambda: client.get(PAGE)) for _ in range(ROUNDS))
 
 
+def crowd_rates() -> tuple[float, float, float, float]:
+    """Of 10,000: processor seconds and seconds of `status` of all, its MB, and processor seconds for one."""
+    with tempfile.TemporaryDirectory() as name, simulated(Path(name), CROWD):
+        environ = {**os.environ, **ENVIRON, "REPLCTL_CONFIG": str(Path(name) / "config.yaml")}
+        spent("status", environ=environ)
+        every, took, size = spent("status", environ=environ)
+        one, _, _ = spent("status", "bank/ledger", environ=environ)
+        return every, took, size, one
+
+
+def spent(*argv: str, environ: Mapping[str, str]) -> tuple[float, float, float]:
+    """Processor seconds, seconds and MB of one command."""
+    began = perf_counter()
+    process = subprocess.Popen([REPLCTL, *argv], env=dict(environ), stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_utime + usage.ru_stime, perf_counter() - began, usage.ru_maxrss / 1024
+
+
 def main() -> int:
+    every, took, size, one = crowd_rates()
     status = status_seconds()
     gets, page = array_rates()
     told = (
@@ -106,6 +133,14 @@ def main() -> int:
             f"{PAGE_SECONDS * 1000:.0f} ms",
             page <= PAGE_SECONDS,
         ),
+        (
+            f"status of {CROWD}",
+            f"{every:.1f} s CPU",
+            f"{CROWD_CPU_SECONDS:g} s ({took:.1f} s by the clock)",
+            every <= CROWD_CPU_SECONDS,
+        ),
+        ("its memory", f"{size:.0f} MB", f"{CROWD_MB} MB", size <= CROWD_MB),
+        (f"status of 1 in {CROWD}", f"{one:.1f} s CPU", f"{ONE_CPU_SECONDS:g} s", one <= ONE_CPU_SECONDS),
     )
     for what, value, budget, kept in told:
         print(f"{what:20}{value:>12}  of {budget}{'' if kept else '  OVER'}")

@@ -270,6 +270,14 @@ def test_a_handshake_that_hangs_or_ends_is_never_sent(site: Site, kind: str) -> 
         closing.result(20)
 
 
+def test_a_long_look_tells_soon_that_a_site_is_silent(site: Site) -> None:  # R31
+    _, caller = site.pair(always(Peer.hang))
+    began = caller.clock.monotonic()
+    look = caller.look(30.0, silence_seconds=0.3)
+    caller.fails("read", errors.TimedOut, look)
+    assert caller.clock.monotonic() - began < 5
+
+
 def test_a_deadline_that_has_passed_asks_nothing(site: Site) -> None:  # R31
     server, caller = site.pair(always(reply(200, {})), clock=FakeClock())
     error = caller.fails(CHANGE, NotAsked, caller.look(0))

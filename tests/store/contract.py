@@ -45,6 +45,14 @@ class EmptyStore:
         assert store.breaker("west", "read") is None
         for mapping in (store.holds(), store.identities(LEDGER), store.observations(), store.breakers()):
             assert dict(mapping) == {}
+        for mapping in (
+            store.survivors(),
+            store.all_unverified(),
+            store.all_identities(),
+            store.names(["a"]),
+        ):
+            assert dict(mapping) == {}
+        assert store.journalled() == store.journalled(open_only=True) == frozenset()
         assert dict(store.counts()) == {}
         assert not store.still_stands("op-1")
 
@@ -117,6 +125,10 @@ class Operations:
         assert [each.operation_id for each in store.operations(LEDGER)] == ["op-4", "op-2", "op-0"]
         assert [each.operation_id for each in store.operations(LEDGER, open_only=True)] == ["op-4", "op-0"]
         assert [each.operation_id for each in store.operations(limit=2)] == ["op-5", "op-4"]
+        assert store.journalled() == store.journalled(open_only=True) == {LEDGER, ORDERS}
+        for number in (0, 4):
+            store.finish(f"op-{number}", Outcome.SUCCEEDED, NOW)
+        assert store.journalled(open_only=True) == {ORDERS}
 
     def test_an_id_is_given_once(self, store: SqliteStore) -> None:
         store.begin(operation())
@@ -305,6 +317,30 @@ class Memory:
         store.set_unverified(LEDGER, [])
         assert again().unverified(LEDGER) == frozenset()
         assert store.unverified(ORDERS) == {"west"}
+
+    def test_all_of_a_kind_at_once(self, store: SqliteStore) -> None:
+        store.set_unverified(LEDGER, ["west", "east"])
+        store.set_survivor(ORDERS, "east")
+        store.remember_identity(LEDGER, "west", "5b6f")
+        assert store.all_unverified() == {LEDGER: {"west", "east"}}
+        assert store.survivors() == {ORDERS: "east"}
+        assert store.all_identities() == {LEDGER: {"west": "5b6f"}}
+
+    def test_names_and_what_they_no_longer_mean(self, store: SqliteStore, again: Again) -> None:
+        many = {f"volume v{number} on west": str(number) for number in range(1200)}
+        store.remember_names(many)
+        store.remember_names({"volume v7 on west": None, "volume v8 on west": "eight"})
+        kept = again().names([*many, "volume other on west"])
+        assert "volume v7 on west" not in kept
+        assert kept["volume v8 on west"] == "eight"
+        assert len(kept) == len(many) - 1
+
+    def test_observations_of_some(self, store: SqliteStore) -> None:
+        keys = [f"bank/n{number}" for number in range(6000)]
+        store.remember_observations({(key, "west"): OBSERVATION for key in keys})
+        assert dict(store.observations(keys[:2])) == {(key, "west"): OBSERVATION for key in keys[:2]}
+        assert {key for key, _ in store.observations(keys[:5500])} == set(keys[:5500])
+        assert dict(store.observations([])) == {}
 
     def test_identities(self, store: SqliteStore, again: Again) -> None:
         store.remember_identity(LEDGER, "west", "5b6f")

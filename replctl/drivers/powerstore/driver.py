@@ -34,11 +34,13 @@ from replctl.core.retry import RetryPolicy
 from replctl.core.secrets import Secret
 from replctl.drivers.discovery import Capabilities, ClockOffset, Contact, DiscoveryCache, Inventory
 from replctl.drivers.http import BackendClient, Connection, Tls
+from replctl.drivers.names import Names, NoNames
 from replctl.drivers.powerstore import actions, inventory, sessions
 from replctl.drivers.powerstore.lookup import (
     SESSION,
     SESSIONS,
     SHOWN,
+    Found,
     Lookup,
     Memory,
     described,
@@ -58,6 +60,7 @@ KIND = "powerstore"
 BASE_PATH = "/api/rest"
 DISCOVERY_TTL_SECONDS = 300.0
 CLOCK_TTL_SECONDS = 60.0
+NO_NAMES = NoNames()
 CONFIRMED_SECONDS = 2.0  # a name confirmed so shortly before a change need not be asked again
 REMOTE_SYSTEMS = "/remote_system"
 JOBS = "/job"
@@ -114,7 +117,7 @@ class PowerStoreDriver:
         report: Report,
         clock_margin_seconds: float | None = None,
         discovery_ttl_seconds: float = DISCOVERY_TTL_SECONDS,
-        identities: Mapping[End, tuple[str, str]] | None = None,
+        names: Names = NO_NAMES,
     ) -> None:
         self._backend = backend
         self._client = client
@@ -122,7 +125,7 @@ class PowerStoreDriver:
         self._report = report
         self._margin = clock_margin_seconds
         self._reader = Reader(client, backend, clock)
-        self._memory = Memory(clock, discovery_ttl_seconds, identities)
+        self._memory = Memory(clock, discovery_ttl_seconds, names)
         self._discovery = DiscoveryCache(clock, discovery_ttl_seconds, backend, report)
         self._lock = Lock()
         self._release: Release | None = None
@@ -144,11 +147,11 @@ class PowerStoreDriver:
         report: Report,
         redact: Callable[[str], str] = str,
         discovery_ttl_seconds: float = DISCOVERY_TTL_SECONDS,
-        identities: Mapping[End, tuple[str, str]] | None = None,
+        names: Names = NO_NAMES,
     ) -> Self:
         """The driver of a configured array. Nothing is connected to and no password is read before it is needed.
 
-        `identities` are the (resource id, session id) that ends meant before; they are confirmed, not trusted.
+        `names` are where is kept what ends were found to mean; before a change it is confirmed, not trusted.
         Raises InvalidInput for a url that is none.
         """
         connection = Connection(
@@ -177,7 +180,7 @@ class PowerStoreDriver:
             report=report,
             clock_margin_seconds=settings.clock_margin_seconds,
             discovery_ttl_seconds=discovery_ttl_seconds,
-            identities=identities,
+            names=names,
         )
 
     @property
@@ -226,15 +229,17 @@ class PowerStoreDriver:
         around = self._surroundings(release, look) if rows else Surroundings(backend=self._backend)
         self._count_strange(rows, around.remote_systems.values())
         began = self._clock.monotonic()
-        seen = {
-            end: sessions.session_seen(thing, around) if isinstance(thing, Row) else thing
-            for end, thing in found.items()
-        }
+        seen = {end: self._seen(end, thing, around) for end, thing in found.items()}
         seconds = self._clock.monotonic() - began
         if rows:
             told = Translated(backend=self._backend, what="session", count=len(rows), seconds=seconds)
             self._report(told)
         return seen
+
+    def _seen(self, end: End, thing: Found, around: Surroundings) -> Observation:
+        seen = sessions.session_seen(thing, around) if isinstance(thing, Row) else thing
+        formerly = self._memory.formerly(end)
+        return seen if formerly is None else replace(seen, formerly=formerly)
 
     def _surroundings(self, release: Release | None, look: Look) -> Surroundings:
         return Surroundings(
@@ -328,9 +333,7 @@ class PowerStoreDriver:
         kind, value = locator(end)
         if kind == SESSION or seen.resource is None:
             return
-        known = self._memory.recall(end)
-        now = self._clock.monotonic()
-        if known and known.confirmed_at is not None and now - known.confirmed_at < CONFIRMED_SECONDS:
+        if self._memory.confirmed_within(end, CONFIRMED_SECONDS):
             return
         try:
             row = self._reader.item(one(path_of(kind), seen.resource), {"select": "id,name"}, look)
@@ -395,8 +398,9 @@ class PowerStoreDriver:
         return inventory.take(self._reader, KIND, self._version, release, look)
 
     def close(self) -> None:
-        """Sign out and let go of the connections."""
+        """Sign out, let go of the connections, and keep what names were found to mean."""
         self._client.close()
+        self._memory.save()
 
 
 def _first(body: object) -> Mapping[str, Any]:

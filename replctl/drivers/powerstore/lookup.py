@@ -15,6 +15,7 @@ from typing import Protocol
 
 from replctl.clock import Clock
 from replctl.core.model import End, Observation
+from replctl.drivers.names import Known, Names
 from replctl.drivers.powerstore import sessions
 from replctl.drivers.powerstore.query import (
     GROUP_FIELDS,
@@ -60,45 +61,93 @@ def described(end: End) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an end was found to be; `confirmed_at` is monotonic, None when it is only remembered from before."""
+    """What an end was found to be; `confirmed_at` is monotonic, `here` whether this process saw it itself."""
 
     resource: str
     session: str | None
-    confirmed_at: float | None = None
+    confirmed_at: float
+    here: bool = True
 
 
 class Memory:
-    """The identities of ends, shared by the threads that look."""
+    """The identities of ends, shared by the threads that look; `names` are those of earlier processes."""
 
-    def __init__(
-        self, clock: Clock, ttl_seconds: float, identities: Mapping[End, tuple[str, str]] | None = None
-    ) -> None:
+    def __init__(self, clock: Clock, ttl_seconds: float, names: Names) -> None:
         self._clock = clock
         self._ttl = ttl_seconds
+        self._names = names
         self._lock = Lock()
-        self._known = {
-            end: Identity(resource, session) for end, (resource, session) in (identities or {}).items()
-        }
+        self._known: dict[End, Identity] = {}
+        self._asked: set[End] = set()
+        self._unsaved: dict[End, Known | None] = {}
+        self._formerly: dict[End, str] = {}
+
+    def load(self, ends: Sequence[End]) -> None:
+        """Have at hand what earlier processes found of these; each is asked for once."""
+        with self._lock:
+            new = [end for end in ends if end not in self._asked]
+            self._asked.update(new)
+        kept = self._names.recall(new) if new else {}
+        now, wall = self._clock.monotonic(), self._clock.now()
+        with self._lock:
+            for end, known in kept.items():
+                age = wall - known.confirmed_at
+                confirmed_at = now - (age if age >= 0 else self._ttl)  # of the future: a clock was set back
+                identity = Identity(known.resource, known.session, confirmed_at, here=False)
+                self._known.setdefault(end, identity)
+
+    def save(self) -> None:
+        """Keep what was found for the next process."""
+        with self._lock:
+            unsaved, self._unsaved = self._unsaved, {}
+        self._names.keep(unsaved)
 
     def recall(self, end: End) -> Identity | None:
         with self._lock:
             return self._known.get(end)
 
-    def recall_fresh(self, end: End) -> Identity | None:
-        """The identity if its name was confirmed within the time to live and its session is known."""
+    def recall_fresh(self, end: End, *, here: bool) -> Identity | None:
+        """The identity if its name was confirmed within the time to live and its session is known; `here` asks
+        for one that this process saw."""
         identity = self.recall(end)
-        if identity is None or identity.session is None or identity.confirmed_at is None:
+        if identity is None or identity.session is None or (here and not identity.here):
             return None
         return identity if self._clock.monotonic() - identity.confirmed_at < self._ttl else None
+
+    def confirmed_within(self, end: End, seconds: float) -> bool:
+        """Whether this process saw the name confirmed so shortly ago."""
+        identity = self.recall(end)
+        return (
+            identity is not None
+            and identity.here
+            and self._clock.monotonic() - identity.confirmed_at < seconds
+        )
 
     def learn(self, end: End, resource: str, session: str | None) -> None:
         """The name was just seen to mean this."""
         with self._lock:
             self._known[end] = Identity(resource, session, self._clock.monotonic())
+            if end not in self._formerly:
+                self._unsaved[end] = Known(resource, session, self._clock.now())
+
+    def renamed(self, end: End) -> None:
+        """What the name stood for is there, and is called otherwise now. While that is news, it stays kept: typing
+        a refused command again does not make the name mean what was refused."""
+        with self._lock:
+            known = self._known.get(end)
+            if known is None or known.here or self._clock.monotonic() - known.confirmed_at >= self._ttl:
+                return
+            self._formerly[end] = known.resource
+
+    def formerly(self, end: End) -> str | None:
+        """The id that the name stood for a moment ago, if that was another one."""
+        with self._lock:
+            return self._formerly.get(end)
 
     def forget(self, end: End) -> None:
         with self._lock:
-            self._known.pop(end, None)
+            if self._known.pop(end, None) is not None:
+                self._unsaved[end] = None
 
 
 class Source(Protocol):
@@ -175,7 +224,13 @@ class Lookup:
         """A session's row for each end, or the observation of what stands in its place."""
         wanted = [end for end in dict.fromkeys(ends) if locator(end)[0]]
         whole = len(wanted) >= WHOLE_LISTS_FROM
-        fresh = {end: known for end in wanted if (known := self._memory.recall_fresh(end)) is not None}
+        self._memory.load(wanted)
+        thorough = self._look.retry  # before a change nothing is believed that this process has not seen
+        fresh = {
+            end: known
+            for end in wanted
+            if (known := self._memory.recall_fresh(end, here=thorough)) is not None
+        }
         source: Source = self._listing if whole else self._asking
         found = self._by_session(fresh, source)
         if (
@@ -247,8 +302,12 @@ class Lookup:
         likely = {end: known for end in ends if (known := self._likely_id(end)) is not None}
         by_id = {row.id: row for row in source.rows(path, "id", likely.values())}
         for end, resource in likely.items():
-            if resource in by_id and locator(end)[1] in (resource, by_id[resource].text("name")):
+            if resource not in by_id:
+                continue
+            if locator(end)[1] in (resource, by_id[resource].text("name")):
                 found[end] = by_id[resource]
+            else:
+                self._memory.renamed(end)
         found.update(self._named(path, [end for end in ends if end not in found], source))
         odd = [end for end in ends if end not in found and end not in likely]
         last = {row.id: row for row in source.rows(path, "id", (locator(end)[1] for end in odd))}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from arrays import LEDGER, LEDGER_EAST, NAME, Arrays, group, session, two_arrays, volume
 
 from replctl.core.model import End, Flow, Link, Mode, State, StateNote, TroubleKind
+from replctl.drivers.names import Known, Names
 from replctl.drivers.powerstore.words import translate, vendor_words
 
 
@@ -156,18 +159,53 @@ def test_a_name_that_now_means_another_thing(arrays: Arrays) -> None:
     assert after.resource not in (None, before.resource)
 
 
-def test_identities_from_before_are_confirmed_not_trusted(arrays: Arrays) -> None:
-    seen = arrays.see(LEDGER)
+class OneName(Names):
+    """What an earlier process kept of one end."""
+
+    def __init__(self, known: Known) -> None:
+        self.known: Known | None = known
+        self.asked = 0
+
+    def recall(self, ends: Collection[End]) -> Mapping[End, Known]:
+        self.asked += 1
+        return {LEDGER: self.known} if self.known and LEDGER in ends else {}
+
+    def keep(self, found: Mapping[End, Known | None]) -> None:
+        self.known = found.get(LEDGER, self.known)
+
+
+def test_names_from_before_are_believed_by_looks_for_a_while_and_confirmed_before_a_change(
+    arrays: Arrays,
+) -> None:
+    seen, other = arrays.see(LEDGER), arrays.see(group("media-mail-vg"))
     assert seen.resource is not None
-    assert seen.identity is not None
-    right = arrays.another(identities={LEDGER: (seen.resource, seen.identity)})
-    assert right.observe([LEDGER], arrays.look)[LEDGER].identity == seen.identity
-    other = arrays.see(group("media-mail-vg"))
     assert other.resource is not None
-    assert other.identity is not None
-    for known in ((other.resource, other.identity), ("gone", "gone")):
-        wrong = arrays.another(identities={LEDGER: known})
-        assert wrong.observe([LEDGER], arrays.look)[LEDGER].identity == seen.identity
+    now = arrays.clock.now()
+    for age, thorough, believed in (
+        (10, False, True),
+        (10, True, False),
+        (301, False, False),
+        (-5, False, False),
+    ):
+        names = OneName(Known(other.resource, other.identity, now - age))
+        driver = arrays.another(names=names)
+        look = replace(arrays.look, retry=thorough)
+        identity = driver.observe([LEDGER], look)[LEDGER].identity
+        assert identity == (other.identity if believed else seen.identity)
+        driver.observe([LEDGER], look)
+        driver.close()
+        assert names.asked == 1
+        assert names.known is not None
+        assert names.known.session == identity
+
+
+def test_names_from_before_that_mean_nothing_any_more_are_looked_up_anew(arrays: Arrays) -> None:
+    seen = arrays.see(LEDGER)
+    names = OneName(Known("gone", "gone", arrays.clock.now() - 10))
+    driver = arrays.another(names=names)
+    assert driver.observe([LEDGER], arrays.look)[LEDGER].identity == seen.identity
+    driver.close()
+    assert names.known == Known(seen.resource or "", seen.identity, arrays.clock.now())
 
 
 @pytest.mark.parametrize("version", ["1.0.4.0", "2.1.1.0", "3.6.0.0", "4.0.0.0", "4.1.0.0"])
