@@ -178,7 +178,8 @@ def test_a_group_is_judged_from_one_look_and_a_dry_run_changes_nothing(fleet: Wo
     counts = {}
     for asked in ((keys[0],), ("--group", GROUP)):
         fleet.control.clear_requests()
-        ran = fleet.run("promote", *asked, "--dry-run", "-o", "json")
+        new = fleet.directory / f"state-of-{len(counts)}"  # what a name means is asked for anew
+        ran = fleet.run("promote", *asked, "--dry-run", "-o", "json", state_dir=new)
         assert ran.code == 0
         assert set(outcomes(ran).values()) == {"planned"}
         counts[asked] = len(fleet.control.requests())
