@@ -60,7 +60,17 @@ def status(report: StatusReport, width: int | None, *, wide: bool = False) -> li
     rows = [_row(each, report.observed_at, wide) for each in ordered]
     headers = ["NAME", "STATE", "MODE", "HEALTH", "POINT", "LOCAL", "PEER"]
     if wide:
-        headers += ["WANTED", "IN SYNC", "RPO", "GROUP", "OPERATION", "TESTED", "READ"]
+        headers += [
+            "WANTED",
+            "IN SYNC",
+            "RPO",
+            "GROUP",
+            "OPERATION",
+            "TESTED",
+            "READ",
+            "LOCAL SAYS",
+            "PEER SAYS",
+        ]
     lines = table(headers, rows, width, remark="MESSAGE")
     return [*lines, *status_footer(report, ordered, width)]
 
@@ -125,6 +135,7 @@ def _wide_cells(status: ReplicationStatus, now: float) -> list[Span]:
         Span(status.operation_id or NOTHING),
         _tested(status, now),
         Span(age(status.local.observed_at, now) or "never"),
+        *(Span((end.remembered or end.seen).brief or NOTHING) for end in (status.local, status.peer)),
     ]
 
 

@@ -216,6 +216,7 @@ class Observation:
     `word` is the vendor's state word and `sentence` what it means. `resource` is the id of what is replicated,
     `counterpart` the id that it has at the other end, as this end says. `formerly` is the id that the end's name
     stood for a moment ago, of a thing that is still there and now called otherwise; None where it is the same.
+    `brief` are the vendor's words on one line.
     """
 
     backend: str
@@ -240,6 +241,7 @@ class Observation:
     unsupported: str | None = None
     drill: bool = False
     vendor: Mapping[str, Scalar] = field(default_factory=lambda: NOTHING, hash=False)
+    brief: str = ""
     trouble: Trouble | None = None
 
     @property

@@ -45,6 +45,7 @@ SETTABLE = {
     "next_sync_timestamp": "next_sync_at",
     "error_code": "error_code",
     "failover_test_in_progress": "testing",
+    "witness_state": "witness",
 }
 TIMES = ("last_sync_timestamp", "next_sync_timestamp")
 

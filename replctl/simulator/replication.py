@@ -129,6 +129,7 @@ class End:
     testing: bool = False
     busy_from: float | None = None
     busy_to: float | None = None
+    witness: str | None = None  # how its witness is; None without one
     access: bool = False
     hosts: bool = True
     before_pause: str = OK

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from replctl.simulator.chance import digest
+from replctl.simulator.chance import digest, identifier
 from replctl.simulator.conditions import PEER
 from replctl.simulator.jobs import Job
 from replctl.simulator.query import Field, Relation, Schema
@@ -138,6 +138,15 @@ def _resources_of(kind: str) -> Callable[[Session], list[Item]]:
     return lambda row: [_item(row, row.end.resource)] if row.end.resource.kind == kind else []
 
 
+def _witness(row: Session) -> dict[str, str] | None:
+    """The session's witness, which both arrays know under one name."""
+    state = row.end.witness
+    if state is None:
+        return None
+    key = identifier(row.world.owner(row.end).index, "witness")
+    return {"witness_id": key, "witness_uuid": key, "witness_name": "quorum", "state": state}
+
+
 SESSION: Schema = Schema(
     "replication_session",
     _worded(
@@ -163,7 +172,7 @@ SESSION: Schema = Schema(
             "failover_test_in_progress": Field(lambda r: r.shown.testing, (2,), "bool"),
             "error_code": Field(lambda r: r.shown.error_code, (3,)),
             "parent_replication_session_id": Field(lambda r: None, (3,)),
-            "witness_details": Field(lambda r: None, (3, 6), "json", False),
+            "witness_details": Field(_witness, (3, 6), "json", False),
         },
         "state",
         "role",

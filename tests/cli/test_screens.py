@@ -130,7 +130,9 @@ def test_a_healthy_line_still_says_what_is_special() -> None:
 
 def test_wide_status_has_the_target_and_the_difference() -> None:
     text = plain(tables.status(report(stage.line_of(LEDGER)), None, wide=True)).splitlines()
-    assert text[0].endswith("WANTED   IN SYNC  RPO  GROUP  OPERATION  TESTED  READ    MESSAGE")
+    assert text[0].endswith(
+        "WANTED   IN SYNC  RPO  GROUP  OPERATION  TESTED  READ    LOCAL SAYS  PEER SAYS  MESSAGE"
+    )
     assert "replica  yes      5m   -      -          -       1s ago" in text[1]
 
 

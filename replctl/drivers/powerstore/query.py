@@ -22,6 +22,7 @@ Release = tuple[int, ...]
 _FIRST: Release = (1,)
 _SECOND: Release = (2,)
 _THIRD: Release = (3,)
+_WITNESSED: Release = (3, 6)
 
 SESSION_FIELDS: Mapping[str, Release] = MappingProxyType(
     {
@@ -43,6 +44,7 @@ SESSION_FIELDS: Mapping[str, Release] = MappingProxyType(
         "data_connection_state": _THIRD,
         "error_code": _THIRD,
         "parent_replication_session_id": _THIRD,
+        "witness_details": _WITNESSED,
     }
 )
 VOLUME_FIELDS: Mapping[str, Release] = MappingProxyType({"id": _FIRST, "name": _FIRST, "type": _FIRST})

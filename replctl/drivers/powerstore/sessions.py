@@ -42,6 +42,8 @@ _SHOWN = (
     "error_code",
 )
 
+_BRIEFLY = ("type", "role", "state", "data_transfer_state", "local_resource_state")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -113,6 +115,7 @@ def session_seen(row: Row, around: Surroundings) -> Observation:
         unsupported=unsupported,
         drill=vendor.test_running,
         vendor=_vendor(row, remote),
+        brief=_brief(row),
     )
 
 
@@ -151,9 +154,25 @@ def _progress(row: Row, clock: ClockReading | None) -> Progress | None:
 def _vendor(row: Row, remote: Row | None) -> Mapping[str, Scalar]:
     shown: dict[str, Scalar] = {"session": row.id}
     shown.update((name, row.values.get(name)) for name in _SHOWN)
+    witness = _witness(row)
+    shown["witness"], shown["witness_state"] = witness.get("witness_name"), witness.get("state")
     shown["remote_system"] = remote.text("name") if remote else None
     shown["remote_system_state"] = remote.text("state") if remote else None
     return MappingProxyType({name: _printable(value) for name, value in shown.items()})
+
+
+def _witness(row: Row) -> Mapping[str, Any]:
+    """What the array says of the session's witness; empty where it has none."""
+    details = row.values.get("witness_details")
+    return details if isinstance(details, Mapping) else {}
+
+
+def _brief(row: Row) -> str:
+    """The array's own words on one line: what it is, how it is, and who would decide."""
+    words_said = [row.text(name) for name in _BRIEFLY]
+    state = _witness(row).get("state")
+    words_said.append(f"witness {state}" if isinstance(state, str) else None)
+    return " ".join(str(_printable(word)) for word in words_said if word)
 
 
 def _printable(value: Any) -> Scalar:
@@ -173,6 +192,8 @@ def strange_words(rows: Iterable[Row], remotes: Iterable[Row]) -> set[tuple[str,
         found.update(words.translate(session_words(row)).strange)
         _add_strange(found, "data_connection_state", row.text("data_connection_state"), words.CONNECTIONS)
         _add_strange(found, "local_resource_state", row.text("local_resource_state"), words.RESOURCE_STATES)
+        witness = _witness(row).get("state")
+        _add_strange(found, "witness_state", None if witness is None else str(witness), words.WITNESSES)
     for remote in remotes:
         _add_strange(found, "remote_system_state", remote.text("state"), words.REMOTE_STATES)
         _add_strange(found, "data_connection_state", remote.text("data_connection_state"), words.CONNECTIONS)

@@ -38,7 +38,10 @@ _TAKES_OVER = frozenset({FAILOVER_UNPLANNED})
 _TESTABLE = frozenset({FAILOVER_UNPLANNED, START_TEST, STOP_TEST})
 
 NAS = "it speaks of a NAS server whose file systems differ; replctl drives block replication"
-METRO_ONLY = "metro replication has no source and replica to swap; use the array's own promote and demote"
+METRO_ONLY = (
+    "metro replication has no source and replica to swap, and what its actions do when a side is lost is not"
+    " established; use the array's own pause, resume, promote and demote, or change the preferred side there"
+)
 REMOVAL = "the session is being removed"
 
 
@@ -250,6 +253,17 @@ RESOURCE_STATES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+WITNESSES: Mapping[str, str] = MappingProxyType(
+    {
+        "Initializing": "the witness is being set up",
+        "Disengaged": "the witness would not decide now",
+        "Engaged": "the witness decides which side goes on when the mirror breaks",
+        "Remote_Witness_Invalid_Or_Unavailable": "the other array cannot reach the witness",
+        "Failed_To_Initialize": "the witness could not be set up",
+        "Unconfigure_In_Progress": "the witness is being taken away",
+    }
+)
+
 # The vendor's words that stand for ours where it has a distinct one (R74); an end without a session has none.
 ROLE_AND_STATE: Mapping[State, tuple[str, str]] = MappingProxyType(
     {
@@ -438,5 +452,6 @@ def sentence_of(field: str, value: str | None) -> str:
         "data_connection_state": {word: sentence for word, (_, sentence) in CONNECTIONS.items()},
         "remote_system_state": {word: sentence for word, (_, sentence) in REMOTE_STATES.items()},
         "local_resource_state": RESOURCE_STATES,
+        "witness_state": WITNESSES,
     }
     return tables.get(field, {}).get(value, "this release of replctl does not know the word")
