@@ -190,13 +190,14 @@ def test_names_from_before_are_believed_by_looks_for_a_while_and_confirmed_befor
         names = OneName(Known(other.resource, other.identity, now - age))
         driver = arrays.another(names=names)
         look = replace(arrays.look, retry=thorough)
-        identity = driver.observe([LEDGER], look)[LEDGER].identity
-        assert identity == (other.identity if believed else seen.identity)
+        found = driver.observe([LEDGER], look)[LEDGER]
+        assert found.identity == (other.identity if believed else seen.identity)
+        assert found.formerly == (other.resource if thorough else None)
         driver.observe([LEDGER], look)
         driver.close()
         assert names.asked == 1
         assert names.known is not None
-        assert names.known.session == identity
+        assert names.known.session == (other.identity if believed or thorough else seen.identity)
 
 
 def test_names_from_before_that_mean_nothing_any_more_are_looked_up_anew(arrays: Arrays) -> None:
