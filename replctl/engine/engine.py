@@ -37,6 +37,7 @@ from replctl.core.plans import Course, Decision, Goal, Plan, Refusal, Step
 from replctl.core.results import Explanation, Failure, OperationResult, StatusReport
 from replctl.core.surrounding import NOT_ASKED, PROMOTES
 from replctl.correlation import correlation, current, under
+from replctl.engine import counting
 from replctl.engine import drills as testing
 from replctl.engine.backends import Backends
 from replctl.engine.carrying import Carrier, Desk
@@ -144,8 +145,8 @@ class Engine:
         pairs = self._watcher.pairs_for(facing, look)
         told = self._watcher.told([intent.replication.key for intent in facing])
         judged = [self._judge(intent, pairs[intent.replication.key], told) for intent in facing]
-        if not dry:
-            self._count_judged(intents, judged)
+        if not dry and (counts := counting.of_judged(intents, judged)):
+            self._store.add_counts(counts)
         return in_groups(judged, request)
 
     def _judge(self, intent: Intent, pair: Pair, told: Told) -> Proposal | OperationResult:
@@ -525,17 +526,7 @@ class Engine:
     # -- counting --------------------------------------------------------------------------------------------
 
     def _count_result(self, replication: Replication, result: OperationResult) -> None:
-        self._count(replication, result.outcome, _reason_of(result))
-
-    def _count_judged(self, intents: Sequence[Intent], judged: Sequence[Proposal | OperationResult]) -> None:
-        """Those that are not carried out, in one write."""
-        counts: dict[str, float] = {}
-        for intent, each in zip(intents, judged, strict=True):
-            if isinstance(each, OperationResult):
-                named = intent.replication
-                counts |= reconciled(named.namespace, named.name, each.outcome, _reason_of(each))
-        if counts:
-            self._store.add_counts(counts)
+        self._store.add_counts(counting.of_result(replication, result))
 
     def _count(self, replication: Replication, outcome: Outcome, error_code: str | None) -> None:
         """For the daemon's metrics; a store that cannot be written goes without (design §7)."""
@@ -582,12 +573,6 @@ def _other_site(intent: Intent, pair: Pair) -> str:
 
 def _plain_intent(verb: Verb, replication: Replication) -> Intent:
     return Intent(verb=verb, replication=replication)
-
-
-def _reason_of(result: OperationResult) -> str | None:
-    """The code of what failed, or the guard that refused."""
-    guard = result.refusal.names[0] if result.refusal else None
-    return result.failure.code if result.failure else guard
 
 
 def _operation_id() -> str:
