@@ -248,6 +248,13 @@ class Handle:
                 if volume is not None:
                     (failed.add if failing else failed.discard)(volume.path)
 
+    def forget_snapshots(self, name: str) -> None:
+        """The volumes of a replication have no snapshot in common any more: neither has any."""
+        with self._clock.lock:
+            for volume in self._present().volumes(self._mirror(name)).values():
+                if volume is not None:
+                    volume.snapshots.clear()
+
     def volumes(self, cluster: str) -> list[dict[str, Any]]:
         """Every volume under a cluster: handle, type, pods, snapshots."""
         with self._clock.lock:

@@ -12,7 +12,7 @@ from replctl.simulator.kubernetes.kinds import (
 )
 from replctl.simulator.kubernetes.stamps import stamp
 from replctl.simulator.kubernetes.statuses import Object
-from replctl.simulator.ontap.fabric import Volume
+from replctl.simulator.ontap.fabric import PROTECTED, READ_WRITE, Volume
 from replctl.simulator.trident.relations import ESTABLISHED, PROMOTED
 from replctl.simulator.trident.site import MIRROR_ANNOTATION, PROVISIONER, Site
 from replctl.simulator.trident.volumes import Provisioner
@@ -107,7 +107,7 @@ def _found_claim(
     }
     body: Object = {"metadata": metadata, "spec": spec}
     claim = site.cluster.registry.create(CLAIM, namespace, body, at, bulk=True)
-    return provisioner.provision(claim, at, bulk=True)
+    return provisioner.provision(claim, at, PROTECTED if mirror else READ_WRITE, bulk=True)
 
 
 def attach(

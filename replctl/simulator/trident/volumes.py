@@ -79,15 +79,16 @@ class Provisioner:
             self._site.cluster.tell(claim, CLAIM, "Warning", "ProvisioningFailed", str(e), at)
             self._site.agenda.later(at + RETRY_SECONDS, lambda then: self._try_provision(key, then))
 
-    def provision(self, claim: Object, at: float, *, bulk: bool = False) -> Volume:
-        """Make the volume behind a claim and bind it. Raises NotYet."""
+    def provision(self, claim: Object, at: float, type_: str | None = None, *, bulk: bool = False) -> Volume:
+        """Make the volume behind a claim and bind it; of a type that follows from its mirror. Raises NotYet."""
         spec, metadata = claim["spec"], claim["metadata"]
         class_ = self._registry.store.read(STORAGE_CLASS, ("", str(spec.get("storageClassName", ""))))
         if class_ is None or class_.get("provisioner") != PROVISIONER:
             raise NotYet(f"storageclass {spec.get('storageClassName')!r} is not one of ours")
         if not self._site.system.alive:
             raise NotYet("no backend answers")
-        type_ = PROTECTED if self._is_destination(claim) else READ_WRITE
+        if type_ is None:
+            type_ = PROTECTED if self._is_destination(claim) else READ_WRITE
         name = f"pvc-{metadata['uid']}"
         internal = "trident_" + name.replace("-", "_")
         requested = str(spec.get("resources", {}).get("requests", {}).get("storage", "1Gi"))
