@@ -38,11 +38,12 @@ test: $(DEV)
 # refuses a stale lock). Cheap checks come first. `make check test` runs the tests once.
 check: format lint types test
 
-# Apart from the tests, which want nothing but Python and make: this wants a kubectl, and fails without one.
+# Apart from the tests, which want nothing but Python and make: this wants other people's tools, and fails without.
+TOOLS := kubectl=kubernetes-client promtool=prometheus systemd-analyze=systemd
 check-tools: $(DEV)
-	@command -v kubectl >/dev/null || { \
-		echo "check-tools needs kubectl (Debian, Ubuntu: apt-get install kubernetes-client)" >&2; exit 2; }
-	$(BIN)/pytest -q tests/tools/kubectl.py
+	@for tool in $(TOOLS); do command -v "$${tool%=*}" >/dev/null || { \
+		echo "check-tools needs $${tool%=*} (Debian, Ubuntu: apt-get install $${tool#*=})" >&2; exit 2; }; done
+	$(BIN)/pytest -q tests/tools/kubectl.py tests/tools/promtool.py tests/tools/systemd.py
 
 format: $(DEV)
 	$(BIN)/ruff format --check

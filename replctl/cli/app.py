@@ -19,6 +19,7 @@ from replctl.cli import (
     inspecting,
     looking,
     op,
+    service,
     simulate,
     verbs,
 )
@@ -98,6 +99,8 @@ COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
 }
 GROUPS: Mapping[str, tuple[str, str, tuple[Callable[..., int], ...]]] = {
     "drill": ("Acting", "Failover tests, with production untouched.", (drill.start, drill.stop)),
+    "systemd": ("Staying", "The daemon as a service of systemd.", (service.show, service.install)),
+    "monitoring": ("Staying", "Alerts and a dashboard for it.", (service.alerts, service.dashboard)),
     "op": (
         "Housekeeping",
         "Operations that the journal knows.",
