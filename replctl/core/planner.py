@@ -58,6 +58,7 @@ _SOURCE = EndGoal(frozenset({State.SOURCE}))
 _REPLICA = EndGoal(frozenset({State.REPLICA}))
 _SETTLED = frozenset({Flow.RUNNING, Flow.PAUSED, Flow.SUSPENDED})
 _ANSWERED = frozenset({TroubleKind.ABSENT, TroubleKind.AMBIGUOUS})
+_MAY_TAKE_OVER = frozenset({State.REPLICA, State.FAILED, State.PROMOTING})
 _NOT_THE_SOURCE = frozenset({State.REPLICA, State.SYNCING})
 _TIME_ANSWERS = frozenset({"foreign-operation", "operation-open"})  # exit 7
 _ROLES_STAY = MappingProxyType({**copying.COURSES, **drills.COURSES, **making.COURSES})
@@ -336,7 +337,8 @@ class _Case:
         busy = [] if self._is_stranded() and needed in new.permits else self._foreign()
         failed = new.state is State.FAILED and not self.acknowledged.from_failed
         guards = [GUARDS["state-failed"].says_no(state_fact(new))] if failed else []
-        if needed not in new.permits and not busy:
+        able = new.state in _MAY_TAKE_OVER and needed in new.permits
+        if not (able or busy):
             guards.append(GUARDS["backend-state"].says_no(state_fact(new)))
         return [*guards, *busy]
 
