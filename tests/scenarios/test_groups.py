@@ -139,6 +139,38 @@ def assert_in_waves(world: World, keys: list[str]) -> None:
     assert len(sent) == 2 * len(keys)
 
 
+@pytest.mark.timeout(180)
+def test_of_fifty_the_seventh_stops_all_and_with_keep_going_each_has_its_own_end(tmp_path: Path) -> None:
+    with a_world(tmp_path, replications=80) as world:
+        world.clock = FleetClock(world.control)
+        keys = grouped(world)
+        held, failing, stuck = keys[6], keys[44], keys[47]  # these two are of the last wave
+        assert world.run("hold", held, "--reason", "month end").code == 0
+        began = {key: world.truth(key)["role_changes"] for key in keys}
+        ran = world.act("promote", "--group", GROUP)
+        assert ran.code == 6
+        assert outcomes(ran) == {key: "refused" if key == held else "planned" for key in keys}
+        assert world.changes() == []
+        assert {key: world.truth(key)["role_changes"] for key in keys} == began
+        assert roles(world, keys) == {"Destination": MEMBERS}
+
+        session = world.truth(failing)["session_id"]["east"]
+        world.control.fault("east", "status", path=f"{session}/failover$", status=400, effect="before")
+        world.control.stick(stuck, "Failing_Over")
+        mixed = world.act(
+            "promote", "--group", GROUP, "--keep-going", "--timeout", "2m", "--max-parallel", "50"
+        )
+        assert mixed.code == 8  # something still runs: that comes before partly done
+        ended = outcomes(mixed)
+        assert (ended[held], ended[failing], ended[stuck]) == ("refused", "failed", "in_progress")
+        assert set(outcomes(mixed).values()) == {"succeeded", "refused", "failed", "in_progress"}
+        assert roles(world, keys)["Source"] == list(ended.values()).count("succeeded")
+        world.control.unstick(stuck)
+        last = world.act("promote", "--group", GROUP, "--override-hold", "--max-parallel", "50")
+        assert last.code == 0, last.err
+        assert roles(world, keys) == {"Source": MEMBERS}
+
+
 def test_one_refusal_leaves_all_as_they_were(fleet: World) -> None:
     keys = grouped(fleet, 9)
     assert fleet.run("hold", keys[6], "--reason", "month end").code == 0
@@ -238,10 +270,14 @@ def test_what_still_runs_decides_the_code_and_holds_the_next_wave(fleet: World) 
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("number", [3, 20, 45, 70])
-def test_killed_in_the_middle_and_typed_again_it_is_finished(tmp_path: Path, number: int) -> None:
-    with a_world(tmp_path, replications=24) as world:
-        keys = grouped(world, 9)
+@pytest.mark.parametrize(
+    ("members", "number"), [(9, 3), (9, 20), (9, 45), (9, 70), (MEMBERS, 110), (MEMBERS, 390)]
+)
+def test_killed_in_the_middle_and_typed_again_it_is_finished(
+    tmp_path: Path, members: int, number: int
+) -> None:
+    with a_world(tmp_path, replications=80 if members == MEMBERS else 24) as world:
+        keys = grouped(world, members)
         argv = ("promote", "--group", GROUP, "-y", "-o", "json")
         process = world.spawn(*argv, environ={worldclock.CRASH_AT: str(number)})
         process.communicate(timeout=120)
@@ -251,8 +287,11 @@ def test_killed_in_the_middle_and_typed_again_it_is_finished(tmp_path: Path, num
         again = world.act("promote", "--group", GROUP)
         assert again.code == 0, (again.out, again.err)
         assert set(outcomes(again).values()) <= {"succeeded", "unchanged"}
-        assert roles(world, keys) == {"Source": 9}
-        assert Counter(action for _, action in world.effective()) == {"failover": 9, "reprotect": 9}
+        assert roles(world, keys) == {"Source": members}
+        assert Counter(action for _, action in world.effective()) == {
+            "failover": members,
+            "reprotect": members,
+        }
         assert_in_waves(world, keys)
         assert world.run("op", "list", "-o", "json").json["operations"]
 
