@@ -201,7 +201,10 @@ class Control(Handle):
         self._lighten(array)
 
     def skew(self, array: str, seconds: float) -> None:
-        """Set the error of an array's clock; stamps that it has already written stay."""
+        """Set the error of a clock, of an array, a cluster or an ONTAP system; stamps already written stay."""
+        if self._is_of_estate(array):
+            self._skew(array, float(seconds))
+            return
         self._array(array)
         with self._clock.lock:
             self._world.settle_all(self._clock.now())
@@ -385,7 +388,7 @@ class Control(Handle):
         elif alive is not None:
             self.controller(name, "resume" if alive else "pause")
             if alive:
-                self.compact(name)
+                self.forget_versions(name)
         self._servers[name].turn(mode)
         self._clock.wake()
 

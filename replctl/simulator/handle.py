@@ -64,26 +64,36 @@ class Handle:
     # API servers
 
     def freeze(self, cluster: str, landing: str = "drawn") -> None:
-        """The store under an API server does not answer: 504, and a write has landed, is lost, or it is drawn."""
+        """The store under an API server does not answer: 504, and a write has landed, is lost, or it is drawn.
+
+        Watches are silent, and the controller begins nothing.
+        """
         if landing not in LANDINGS:
             raise ControlError(f"landing can be {', '.join(LANDINGS)}, not {landing!r}")
         with self._clock.lock:
-            site, _ = self._site(cluster)
+            site, now = self._site(cluster)
             site.cluster.frozen = landing
             site.cluster.order.silent = True
+            self._present().controllers[site.name].pause(True, now)
 
     def thaw(self, cluster: str) -> None:
         """The store answers again."""
         with self._clock.lock:
-            site, _ = self._site(cluster)
+            site, now = self._site(cluster)
             site.cluster.frozen = None
             site.cluster.order.silent = False
+            self._present().controllers[site.name].pause(False, now)
             self._clock.wake()
 
     def compact(self, cluster: str) -> None:
         """Forget all versions so far: continued lists and watches that begin from one are answered 410."""
         with self._clock.lock:
             self._site(cluster)[0].cluster.registry.store.compact()
+
+    def forget_versions(self, cluster: str) -> None:
+        """As after a restart of the API server: no watch can go on from any version before."""
+        with self._clock.lock:
+            self._site(cluster)[0].cluster.registry.store.restart()
 
     def silence_watches(self, cluster: str, silent: bool = True) -> None:
         """Open and new watches send nothing, bookmarks included, until it is taken back."""
@@ -240,6 +250,18 @@ class Handle:
                     fabric.unstick(volume.path, now)
             self._clock.wake()
 
+    def stick_all_transfers(self, cluster: str, stuck: bool = True) -> None:
+        """Transfers to volumes under a cluster never end, new volumes included, until it is taken back."""
+        with self._clock.lock:
+            site, now = self._site(cluster)
+            if stuck:
+                site.fabric.stuck_sites.add(site.name)
+            else:
+                site.fabric.stuck_sites.discard(site.name)
+                for volume in list(site.system.volumes.values()):
+                    site.fabric.unstick(volume.path, now)
+            self._clock.wake()
+
     def fail_transfers(self, name: str, failing: bool = True) -> None:
         """Transfers of a replication fail at their end, until it is taken back."""
         with self._clock.lock:
@@ -270,6 +292,16 @@ class Handle:
             ]
 
     # How the above is done
+
+    def _skew(self, name: str, seconds: float) -> None:
+        """Set the error of a cluster's clock or an ONTAP system's."""
+        with self._clock.lock:
+            kind, _, place = name.rpartition("-")
+            site, _ = self._site(f"k8s-{place}")
+            if kind == "ontap":
+                site.system.skew = seconds
+            else:
+                site.cluster.registry.skew = seconds
 
     def _present(self) -> Estate:
         if self._estate is None:

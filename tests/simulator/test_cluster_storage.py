@@ -330,3 +330,95 @@ def test_a_world_without_clusters_says_so(tmp_path):
             sim.control.freeze("k8s-west")
     with pytest.raises(ValueError, match="powerstore and trident, not netapp"):
         Simulator(Options(directory=tmp_path, vendors=("netapp",)))
+
+
+# Trouble below
+
+
+@pytest.mark.parametrize("operation", ["quiesce", "abort", "break", "delete"])
+def test_a_promotion_that_fails_below(estate, operation):
+    estate.control.fail_ontap("k8s-west", operation)
+    estate.desire(estate.west, "promoted")
+    failed = estate.until(estate.west, "failed")
+    assert operation in failed["status"]["conditions"][0]["message"]
+    assert estate.truth()["writable"]["k8s-west"] is (operation == "delete")
+
+
+def test_a_new_replica_that_never_becomes_one(estate):
+    estate.control.stick_all_transfers("k8s-west")
+    estate.west.post(BANK, new_mirror("fresh", "fresh-data", "established", estate.handle(estate.east)))
+    estate.west.post(CLAIMS.format("bank"), new_claim("fresh-data", "fresh"))
+    estate.control.advance(600)
+    assert estate.state(estate.west, "fresh") is None
+    estate.control.stick_all_transfers("k8s-west", stuck=False)
+    estate.until(estate.west, "established", name="fresh", seconds=1200)
+
+
+def test_a_volume_that_goes_while_data_are_on_their_way(open_estate):
+    estate = open_estate(durations={"update": 60.0})
+    estate.west.post(UPDATES.format("bank"), new_update("now", "ledger-dr"))
+    estate.control.advance(2)
+    estate.admin("k8s-west").call("DELETE", f"{CLAIMS.format('bank')}/ledger-data")
+    estate.control.advance(300)
+    assert estate.west.get(f"{UPDATES.format('bank')}/now")["status"]["state"] == "Failed"
+
+
+def test_clocks_that_are_wrong(estate):
+    estate.control.skew("k8s-west", 3600)
+    estate.control.skew("ontap-west", -3600)
+    answer = estate.west.call("GET", BANK)
+    assert answer.headers["Date"] == "Sun, 17 Mar 2030 18:46:40 GMT"
+    assert ask(estate, RELATIONSHIPS).headers["Date"] == "Sun, 17 Mar 2030 16:46:40 GMT"
+    assert estate.east.call("GET", BANK).headers["Date"] == "Sun, 17 Mar 2030 17:46:40 GMT"
+    estate.west.post(UPDATES.format("bank"), new_update("now", "ledger-dr"))
+    estate.control.advance(30)
+    status = estate.west.get(f"{UPDATES.format('bank')}/now")["status"]
+    assert status["previousTransferTime"].startswith("2030-03-17T16:")
+    assert status["completionTime"].startswith("2030-03-17T18:")
+
+
+# What is assumed
+
+
+def test_each_assumption_of_the_hazards_can_be_turned_to_the_kind_side(open_estate):
+    kind = {
+        "unreadable_mirror": "established",
+        "paused_mirror": "established",
+        "status_conflict": "retried",
+        "finalizer_write": "plain",
+        "illegal_edit_and_deletion": "deleted",
+    }
+    estate = open_estate(assumptions=kind, durations={"informer_lag": 2.0})
+    estate.control.busy_ontap("k8s-west", 1)
+    watch = estate.west.watch(BANK, fieldSelector="metadata.name=ledger-dr")
+    watch.next()
+    estate.desire(estate.west, "promoted")
+    watch.next()
+    estate.control.advance(3)
+    estate.west.patch(f"{BANK}/ledger-dr", {"metadata": {"annotations": {"touched": "1"}}})
+    watch.next()
+    estate.until(estate.west, "promoted")
+    assert watch.next()["object"]["status"]["conditions"][0]["state"] == "promoting"
+    watch.close()
+    assert estate.truth()["writable"]["k8s-west"] is True
+
+
+def test_a_promotion_before_the_first_copy_may_be_refused(open_estate):
+    estate = open_estate(
+        assumptions={"promotion_before_first_copy": "refused", "first_transfer": "establishing"}
+    )
+    estate.west.post(BANK, new_mirror("early", "early-data", "established", estate.handle(estate.east)))
+    estate.west.post(CLAIMS.format("bank"), new_claim("early-data", "early"))
+    estate.until(estate.west, "establishing", name="early")
+    estate.west.patch(f"{BANK}/early", {"spec": {"state": "promoted"}})
+    estate.until(estate.west, "failed", name="early")
+
+
+@pytest.mark.parametrize(("assume", "restarts"), [("crash", 1), ("invalid", 0)])
+def test_a_mirror_without_a_spec(open_estate, assume, restarts):
+    estate = open_estate(assumptions={"mirror_without_spec": assume})
+    body = new_mirror("empty", "c", "")
+    del body["spec"]
+    estate.west.post(BANK, body)
+    estate.control.advance(10)
+    assert estate.control.controller_restarts("k8s-west") == restarts

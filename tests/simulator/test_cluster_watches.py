@@ -132,6 +132,16 @@ def test_a_frozen_store_says_nothing_about_a_write(estate, landing, state):
     assert estate.west.get(REPLICA)["spec"]["state"] == state
 
 
+def test_a_refusal_is_not_heard_from_a_frozen_store_and_the_controller_rests(estate):
+    estate.control.freeze("k8s-west", "landed")
+    assert estate.west.call("PATCH", REPLICA, {"spec": {"state": "Nonsense"}}, MERGE).status == 504
+    assert estate.west.call("PATCH", REPLICA, {"spec": {"state": "promoted"}}, MERGE).status == 504
+    estate.control.advance(60)
+    assert estate.truth()["writable"]["k8s-west"] is False
+    estate.control.thaw("k8s-west")
+    estate.until(estate.west, "promoted")
+
+
 def test_a_frozen_store_lands_some_writes(estate):
     estate.control.freeze("k8s-west")
     for number in range(12):
@@ -212,9 +222,9 @@ def test_a_cluster_goes_dark_and_has_forgotten_its_versions(estate):
     estate.control.revive("k8s-west")
     client = estate.client("k8s-west")
     assert client.get(REPLICA)["spec"]["state"] == "established"
-    annotate(estate, "a")
     watch = client.watch(BANK, resourceVersion=old)
-    assert watch.next()["type"] in ("ERROR", "MODIFIED")
+    (event,) = watch.rest()
+    assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
     watch.close()
 
 

@@ -5,6 +5,7 @@ Who asks is known before what is asked for is looked up, so that a stranger lear
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -19,6 +20,7 @@ from replctl.simulator.kubernetes.cluster import Cluster
 from replctl.simulator.kubernetes.kinds import REVIEW, Kind
 from replctl.simulator.kubernetes.listing import Listing, read_listing, read_revision
 from replctl.simulator.kubernetes.selectors import by_fields, by_labels
+from replctl.simulator.kubernetes.stamps import http_date
 from replctl.simulator.kubernetes.statuses import (
     REASONS,
     Object,
@@ -96,6 +98,7 @@ class Api:
                 wait_real,
                 _ordered,
             )
+        reply.headers.append(("Date", http_date(now + self.cluster.registry.skew)))
         if reply.then in ("keep", "close") and is_serving():
             logged.status = reply.status
         return reply
@@ -214,7 +217,8 @@ class Api:
             cluster.frozen_writes += 1
             drawn = chance(cluster.seed, _FROZEN, cluster.frozen_writes) < LANDED_SHARE
             if cluster.frozen == "landed" or (cluster.frozen == "drawn" and drawn):
-                self._act(kind, wish, request, now)
+                with suppress(Refused):  # nobody hears of that either
+                    self._act(kind, wish, request, now)
         raise timed_out()
 
     # Reading

@@ -7,7 +7,6 @@ from replctl.simulator.kubernetes.access import Access
 from replctl.simulator.kubernetes.discovery import definition
 from replctl.simulator.kubernetes.kinds import DEFINITION, EVENT, KINDS, Kind
 from replctl.simulator.kubernetes.registry import Registry
-from replctl.simulator.kubernetes.stamps import stamp
 from replctl.simulator.kubernetes.statuses import Object
 from replctl.simulator.kubernetes.watches import Order
 
@@ -72,7 +71,7 @@ class Cluster:
                 message,
             ):
                 event["count"] += 1
-                event["lastTimestamp"] = stamp(now)
+                event["lastTimestamp"] = self.registry.stamp(now)
                 self.registry.replace(EVENT, *key, event, now)
                 return
         self.registry.create(EVENT, namespace, self._event(about, kind, type_, reason, message, now), now)
@@ -86,7 +85,7 @@ class Cluster:
             "message": message,
             "type": type_,
             "count": 1,
-            "firstTimestamp": stamp(now),
-            "lastTimestamp": stamp(now),
+            "firstTimestamp": self.registry.stamp(now),
+            "lastTimestamp": self.registry.stamp(now),
             "source": {"component": "trident-crd-controller"},
         }

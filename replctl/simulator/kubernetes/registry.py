@@ -50,9 +50,14 @@ class Registry:
 
     def __init__(self, seed: int, cluster: str) -> None:
         self.store = Store()
+        self.skew = 0.0  # seconds by which this cluster's clock is wrong
         self._seed = seed
         self._cluster = cluster
         self._made = 0
+
+    def stamp(self, at: float) -> str:
+        """A time as this cluster's clock has it."""
+        return stamp(at + self.skew)
 
     def uid(self) -> str:
         """A new uid."""
@@ -84,7 +89,7 @@ class Registry:
         check(kind, name, body)
         for word in (*_KEPT_METADATA, "selfLink", "managedFields"):
             metadata.pop(word, None)
-        metadata.update({"uid": self.uid(), "creationTimestamp": stamp(now)})
+        metadata.update({"uid": self.uid(), "creationTimestamp": self.stamp(now)})
         if kind.namespaced:
             metadata["namespace"] = namespace
         if kind.generation in (BY_ALL, BY_SPEC):
@@ -234,7 +239,7 @@ class Registry:
             return old if kind.returns_deleted else success(kind, name, metadata["uid"])
         if metadata.get("deletionTimestamp"):
             return old
-        metadata.update({"deletionTimestamp": stamp(now), "deletionGracePeriodSeconds": 0})
+        metadata.update({"deletionTimestamp": self.stamp(now), "deletionGracePeriodSeconds": 0})
         if "generation" in metadata:
             metadata["generation"] += 1
         return self.store.put(kind, (namespace, name), old, now)

@@ -1,11 +1,17 @@
 """Times as Kubernetes and ONTAP write them."""
 
 from datetime import UTC, datetime
+from email.utils import formatdate
 
 
 def stamp(at: float) -> str:
     """RFC 3339 with whole seconds, in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def http_date(at: float) -> str:
+    """As the header Date has it."""
+    return formatdate(at, usegmt=True)
 
 
 def age(text: str, now: float) -> str:

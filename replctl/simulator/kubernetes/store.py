@@ -174,6 +174,11 @@ class Store:
         self._changes.clear()
         self._compacted = self.revision
 
+    def restart(self) -> None:
+        """Forget the history, the present version included: whoever knows it must list anew."""
+        self.revision += 1
+        self.compact()
+
     def _shelf(self, kind: Kind) -> _Shelf:
         return self._shelves.setdefault(kind.resource, _Shelf())
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from replctl.simulator.agenda import Agenda
 from replctl.simulator.assumptions import Assumptions
 from replctl.simulator.chance import identifier
+from replctl.simulator.kubernetes.stamps import stamp
 from replctl.simulator.lineage import Content, Copy
 
 UNINITIALIZED, SNAPMIRRORED, IN_SYNC = "uninitialized", "snapmirrored", "in_sync"
@@ -101,7 +102,7 @@ class Transfer:
     """Data on their way."""
 
     kind: str
-    started_at: float
+    ends_at: float
     snapshot: Snapshot
 
 
@@ -134,17 +135,23 @@ class Relationship:
 class System:
     """One ONTAP system: alive or dead, readable or not, with how it is to misbehave.
 
-    `busy_breaks`: so many attempts to break answer "not now"; `failing`: operations that fail, by name.
+    `skew`: seconds by which its clock is wrong. `busy_breaks`: so many attempts to break answer "not now". `failing`:
+    operations that fail, by name.
     """
 
     site: str
     alive: bool = True
     readable: bool = True
+    skew: float = 0.0
     busy_breaks: int = 0
     failing: set[str] = field(default_factory=set)
     volumes: dict[str, Volume] = field(default_factory=dict)
     relationships: dict[str, Relationship] = field(default_factory=dict)
     sources: dict[str, Relationship] = field(default_factory=dict)
+
+    def stamp(self, at: float) -> str:
+        """A time as this system's clock has it."""
+        return stamp(at + self.skew)
 
     def check(self, operation: str) -> None:
         """Refuse what this system does not do now. Raises OntapError."""
@@ -163,6 +170,7 @@ class Fabric:
         self.systems = {site: System(site) for site in SITES}
         self.link_up = True
         self.stuck: set[str] = set()  # destinations whose transfers never end
+        self.stuck_sites: set[str] = set()  # and all of a site
         self.fail_transfers: set[str] = set()  # destinations whose next transfers fail
         self._seed = seed
         self._agenda = agenda
@@ -348,12 +356,16 @@ class Fabric:
         relation.transfers += 1
         if snapshot is None:
             snapshot = self.take_snapshot(source, f"{_prefix(relation)}{relation.transfers}", now)
-        transfer = Transfer(kind, now, snapshot)
+        transfer = Transfer(kind, now + self._durations[kind], snapshot)
         relation.transfer, relation.transfer_state = transfer, TRANSFERRING
-        self._agenda.later(now + self._durations[kind], lambda at: self._arrive(relation, transfer, at))
+        self._agenda.later(transfer.ends_at, lambda at: self._arrive(relation, transfer, at))
 
     def _arrive(self, relation: Relationship, transfer: Transfer, at: float) -> None:
-        if relation.transfer is not transfer or relation.destination in self.stuck:
+        volume = self.volume_at(relation.destination)
+        if volume is None:
+            return  # destroyed in the meantime
+        held = relation.destination in self.stuck or volume.site in self.stuck_sites
+        if relation.transfer is not transfer or held:
             return
         if not self._is_connected() or relation.destination in self.fail_transfers:
             relation.transfer = None
@@ -402,7 +414,7 @@ class Fabric:
         taken_at = (now - seconds) // period * period
         relation.transfers = 1
         snapshot = self.take_snapshot(source, f"{_prefix(relation)}1", taken_at)
-        self._deliver(relation, Transfer("update", taken_at, snapshot), taken_at + seconds)
+        self._deliver(relation, Transfer("update", taken_at + seconds, snapshot), taken_at + seconds)
         self.plan(relation, now)
 
     def _tick(self, relation: Relationship, at: float) -> None:
@@ -416,11 +428,11 @@ class Fabric:
         self.plan(relation, at)
 
     def unstick(self, path: str, now: float) -> None:
-        """Let a transfer that was held up arrive."""
+        """Let a transfer that was held up arrive, unless its time has yet to come."""
         self.stuck.discard(path)
         volume = self.volume_at(path)
         relation = self.systems[volume.site].relationships.get(volume.name) if volume else None
-        if relation is not None and relation.transfer is not None:
+        if relation is not None and relation.transfer is not None and relation.transfer.ends_at <= now:
             self._arrive(relation, relation.transfer, now)
 
     def _system(self, relation: Relationship) -> System:

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 
 from replctl.simulator.clock import VirtualClock
 from replctl.simulator.faults import Faults, carry_out
-from replctl.simulator.kubernetes.stamps import duration, stamp
-from replctl.simulator.ontap.fabric import POLICIES, Fabric, Relationship
+from replctl.simulator.kubernetes.stamps import duration, http_date
+from replctl.simulator.ontap.fabric import POLICIES, Fabric, Relationship, System
 from replctl.simulator.requestlog import CORRELATION_HEADER, Logged, RequestLog
 from replctl.simulator.server import Reply, Request
 
@@ -67,6 +67,7 @@ class OntapApi:
                 wait_real,
                 lambda ordered: _error(ordered.status or 500, _INTERNAL, "ordered"),
             )
+        reply.headers.append(("Date", http_date(now + self._system.skew)))
         _log(logged, reply, is_serving())
         return reply
 
@@ -92,7 +93,7 @@ class OntapApi:
     def _list(self, request: Request, now: float) -> Reply:
         query = dict(parse_qsl(request.query))
         fields = query.get("fields", "").split(",") if query.get("fields") else []
-        rows = [_row(each, now) for each in self._system.relationships.values()]
+        rows = [_row(each, self._system, now) for each in self._system.relationships.values()]
         tests = {name: value for name, value in query.items() if name not in _OPTIONS}
         kept = [row for row in rows if all(_matches(row.get(name), value) for name, value in tests.items())]
         records = [_record(row, fields) for row in sorted(kept, key=lambda row: str(row["destination.path"]))]
@@ -105,10 +106,10 @@ class OntapApi:
         if found is None:
             return _error(404, _NOT_FOUND, "entry doesn't exist")
         fields = query.get("fields", "*").split(",")
-        return _json(200, _record(_row(found, now), fields))
+        return _json(200, _record(_row(found, self._system, now), fields))
 
 
-def _row(relation: Relationship, now: float) -> dict[str, Any]:
+def _row(relation: Relationship, system: System, now: float) -> dict[str, Any]:
     """Every field of a relationship, by dotted name; None is not shown."""
     return {
         "uuid": relation.id,
@@ -126,7 +127,7 @@ def _row(relation: Relationship, now: float) -> dict[str, Any]:
         "policy.type": POLICIES[relation.policy].type,
         "transfer_schedule.name": relation.schedule or None,
         "transfer.state": relation.transfer_state or None,
-        "transfer.end_time": stamp(relation.end_time) if relation.end_time is not None else None,
+        "transfer.end_time": system.stamp(relation.end_time) if relation.end_time is not None else None,
     }
 
 

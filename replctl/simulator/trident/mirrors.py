@@ -4,7 +4,6 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 from replctl.simulator.kubernetes.kinds import FINALIZER, MIRROR
-from replctl.simulator.kubernetes.stamps import stamp
 from replctl.simulator.kubernetes.statuses import Object, Refused
 from replctl.simulator.ontap.fabric import OntapError
 from replctl.simulator.trident.controller import Controller, Item, Panic, Verdict
@@ -207,7 +206,7 @@ class Mirrors:
             "replicationSchedule": stored.get("replicationSchedule", ""),
             **said,
             "observedGeneration": latest["metadata"]["generation"],
-            "lastTransitionTime": stamp(now),
+            "lastTransitionTime": self._site.cluster.registry.stamp(now),
         }
         latest["status"] = {"conditions": [new]}
         if self._site.assume["status_conflict"] == "retried":

@@ -11,7 +11,6 @@ from replctl.simulator.kubernetes.kinds import (
     UPDATE,
     VOLUME_SNAPSHOT,
 )
-from replctl.simulator.kubernetes.stamps import stamp
 from replctl.simulator.kubernetes.statuses import Object, Refused
 from replctl.simulator.ontap.fabric import FAILED as TRANSFER_FAILED
 from replctl.simulator.ontap.fabric import OntapError, Relationship, Volume
@@ -75,7 +74,7 @@ class Updates:
         try:
             relation = self._relation(found["localVolumeHandle"])
             if relation.end_time is not None:
-                status["previousTransferTime"] = stamp(relation.end_time)
+                status["previousTransferTime"] = self._site.system.stamp(relation.end_time)
             self._write(item, status, now)
             self._site.fabric.update(relation, now, handle.partition("/")[2] or None)
         except OntapError as e:
@@ -92,9 +91,13 @@ class Updates:
         if not relation.healthy or relation.transfer_state == TRANSFER_FAILED:
             return self._fail(item, relation.unhealthy_reason or "the transfer failed", now)
         before, last = status.get("previousTransferTime"), relation.end_time
-        if last is None or (before is not None and stamp(last) <= before):
+        if last is None or (before is not None and self._site.system.stamp(last) <= before):
             return Verdict.DEFERRED
-        self._write(item, {"state": SUCCEEDED, "message": "", "completionTime": stamp(now)}, now)
+        self._write(
+            item,
+            {"state": SUCCEEDED, "message": "", "completionTime": self._site.cluster.registry.stamp(now)},
+            now,
+        )
         return self._let_go(item, now)
 
     def _relation(self, path: str) -> Relationship:
@@ -105,7 +108,11 @@ class Updates:
         return relation
 
     def _fail(self, item: Item, why: str, now: float) -> Verdict:
-        self._write(item, {"state": FAILED, "message": why, "completionTime": stamp(now)}, now)
+        self._write(
+            item,
+            {"state": FAILED, "message": why, "completionTime": self._site.cluster.registry.stamp(now)},
+            now,
+        )
         return self._let_go(item, now)
 
     def _write(self, item: Item, status: dict[str, Any], now: float) -> None:
@@ -151,7 +158,7 @@ class SnapshotInfos:
         handle = self._handle(item.key[0], body["spec"]["snapshotName"])
         if handle is None:
             return Verdict.DEFERRED
-        status = {"snapshotHandle": handle, "lastTransitionTime": stamp(now)}
+        status = {"snapshotHandle": handle, "lastTransitionTime": registry.stamp(now)}
         body["status"] = {**status, "observedGeneration": body["metadata"]["generation"]}
         try:
             registry.replace(SNAPSHOT_INFO, *item.key, body, now, status=True)

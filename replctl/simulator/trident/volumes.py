@@ -16,7 +16,6 @@ from replctl.simulator.kubernetes.kinds import (
     VOLUME,
     VOLUME_SNAPSHOT,
 )
-from replctl.simulator.kubernetes.stamps import stamp
 from replctl.simulator.kubernetes.statuses import Object, Refused
 from replctl.simulator.kubernetes.store import DELETED, Change, Key
 from replctl.simulator.ontap.fabric import PROTECTED, READ_WRITE, OntapError, Volume
@@ -221,7 +220,11 @@ class Provisioner:
         if not body["metadata"].get("finalizers"):
             body["metadata"]["finalizers"] = [SNAPSHOT_FINALIZER]
             body = self._registry.replace(VOLUME_SNAPSHOT, *key, body, at)
-        body["status"] = {**ready, "boundVolumeSnapshotContentName": content, "creationTime": stamp(taken.at)}
+        body["status"] = {
+            **ready,
+            "boundVolumeSnapshotContentName": content,
+            "creationTime": self._site.system.stamp(taken.at),
+        }
         self._registry.replace(VOLUME_SNAPSHOT, *key, body, at, status=True)
 
     @staticmethod
