@@ -55,6 +55,7 @@ def test_the_wheel_starts_replctl_and_its_drivers(wheel: zipfile.ZipFile) -> Non
     entry_points = wheel.read(name).decode()
     assert "replctl = replctl.__main__:main" in entry_points
     assert "powerstore = replctl.drivers.powerstore:" in entry_points
+    assert "trident = replctl.drivers.trident:" in entry_points
 
 
 def test_the_wheel_tells_its_licence(wheel: zipfile.ZipFile) -> None:

@@ -62,6 +62,10 @@ ERRORS: Mapping[str, tuple[ExitCode, str]] = MappingProxyType(
         "locked": (ExitCode.CONFLICT, "another process holds the replication; it is named"),
         "name-unresolved": (ExitCode.UNREACHABLE, "the backend's host name leads nowhere"),
         "not-found": (ExitCode.NOT_FOUND, "the backend, or the desired-state file, has no such thing"),
+        "not-installed": (
+            ExitCode.NOT_FOUND,
+            "the backend answers, and what replctl drives is not installed there, such as Trident",
+        ),
         "outcome-unknown": (ExitCode.UNKNOWN, "a change was sent and what became of it is not known"),
         "rejected": (ExitCode.FAILED, "the backend answered no"),
         "store-refused": (

@@ -3,6 +3,7 @@
     ReplctlError
       InvalidInput            mend the command line or a file           exit 2
       NotFound                the thing is not there                    exit 5
+        NotInstalled          nor is what would know of it
       Unauthorized            mend credentials or privileges            exit 4
       StoreRefused            mend the store's place or its rights      exit 4
       Conflict                somebody else is at it                    exit 7
@@ -108,6 +109,13 @@ class NotFound(ReplctlError):
     code = "not-found"
     trouble = TroubleKind.ABSENT
     exit_code = 5
+
+
+class NotInstalled(NotFound):
+    """It answers, and what we would drive there is not installed: nothing is proven of what it may have made."""
+
+    code = "not-installed"
+    trouble = TroubleKind.UNWELL
 
 
 class Unauthorized(ReplctlError):

@@ -45,6 +45,12 @@ def _between(pair: Pair) -> tuple[Health, str]:
     return _link_between(pair)
 
 
+def _doubted(pair: Pair) -> tuple[Health, str]:
+    """Nothing says that it is ill: well, unless an end cannot tell."""
+    doubts = [f"{end.backend}: {end.doubt}" for end in (pair.local, pair.peer) if end.doubt is not None]
+    return (Health.UNKNOWN, doubts[0]) if doubts else (Health.HEALTHY, "")
+
+
 def _link_between(pair: Pair) -> tuple[Health, str]:
     """Both ends call themselves well; they notice a lost link only when the next copy is due."""
     for seen in (pair.local, pair.peer):
@@ -52,7 +58,7 @@ def _link_between(pair: Pair) -> tuple[Health, str]:
             return Health.DEGRADED, f"{seen.backend}: the data link is lost"
         if seen.peer_management is Link.LOST:
             return Health.DEGRADED, f"{seen.backend}: the other end's management does not answer it"
-    return Health.HEALTHY, ""
+    return _doubted(pair)
 
 
 def _half_seen(pair: Pair, unread: list[Side]) -> tuple[Health, str]:

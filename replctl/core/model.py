@@ -213,6 +213,8 @@ class Observation:
     `trouble` set means the end was not read: then `state` is `None` and nothing else may be relied on.
     `permits` holds the actions that the contract's legality table allows at this end now; `unsupported` gives
     the reason why every change is refused (metro roles, removal under way, words that we do not know).
+    `doubt` says why its health cannot be told though nothing says that it is ill; `unproven` marks a role that the
+    backend claims and that nothing proves.
     `word` is the vendor's state word and `sentence` what it means. `resource` is the id of what is replicated,
     `counterpart` the id that it has at the other end, as this end says. `formerly` is the id that the end's name
     stood for a moment ago, of a thing that is still there and now called otherwise; None where it is the same.
@@ -227,6 +229,8 @@ class Observation:
     mode: Mode | None = None
     flow: Flow = Flow.UNKNOWN
     healthy: bool = False
+    doubt: str | None = None
+    unproven: bool = False
     word: str = ""
     sentence: str = ""
     identity: str | None = None

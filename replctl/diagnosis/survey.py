@@ -5,14 +5,14 @@ One backend that fails hides no other. Only one attempt is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from replctl.bootstrap import Backend, Services
 from replctl.core.breaker import BreakerState, Position
 from replctl.core.errors import Interrupted, ReplctlError, trouble_of
-from replctl.core.model import Replication, Trouble
+from replctl.core.model import End, Replication, Trouble
 from replctl.core.outcomes import ExitCode
 from replctl.diagnosis.visiting import Patience, visit
 from replctl.drivers.discovery import Inventory, Presence, Thing
@@ -67,7 +67,10 @@ def _breakers(services: Services) -> Mapping[tuple[str, str], BreakerState]:
 def _standing(driver: Backend, bare: Standing, services: Services, patience: Patience) -> Standing:
     look = patience.look(services)
     able = driver.capabilities(look)
-    known = replace(bare, reachable=True, version=able.version, capabilities=tuple(sorted(able.words)))
+    words = tuple(sorted(able.words))
+    known = replace(
+        bare, url=bare.url or driver.url, reachable=True, version=able.version, capabilities=words
+    )
     began = services.clock.monotonic()
     offset = driver.clock_offset(look)
     if offset is not None:
@@ -174,8 +177,18 @@ def _names(backend: str, known: Sequence[Replication]) -> dict[tuple[str, str], 
         for replication in known
         for end in (replication.local, replication.peer)
         if end.backend == backend
-        for words in end.locator
+        for words in _qualified(end)
     }
+
+
+def _qualified(end: End) -> Iterator[tuple[str, str]]:
+    """What an end is found by; names that are unique within a namespace only are said with it."""
+    namespace = end.words.get("namespace")
+    for kind, name in end.locator:
+        if namespace is None:
+            yield kind, name
+        elif kind != "namespace":
+            yield kind, f"{namespace}/{name}"
 
 
 def _key(thing: Thing, names: Mapping[tuple[str, str], str]) -> str | None:

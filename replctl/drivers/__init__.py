@@ -18,7 +18,12 @@ from typing import Any, Protocol
 from replctl.core.errors import Finding, InvalidConfiguration, InvalidInput
 
 ENTRY_POINT_GROUP = "replctl.drivers"
-BUILT_IN: Mapping[str, str] = MappingProxyType({"powerstore": "replctl.drivers.powerstore:PowerStoreDriver"})
+BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        "powerstore": "replctl.drivers.powerstore:PowerStoreDriver",
+        "trident": "replctl.drivers.trident:TridentDriver",
+    }
+)
 
 
 class DriverClass(Protocol):

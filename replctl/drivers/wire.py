@@ -13,6 +13,7 @@ from __future__ import annotations
 import http.cookiejar
 import socket
 import ssl
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -47,12 +48,25 @@ CORRELATION_HEADER = "X-Correlation-ID"
 EXPIRED_CERTIFICATE, NOT_YET_VALID, WRONG_HOST, WRONG_ADDRESS = 10, 9, 62, 64  # OpenSSL's X509_V_ERR_*
 
 
+@dataclass(frozen=True, slots=True)
+class ClientIdentity:
+    """What we show in the handshake, both in PEM; never printed."""
+
+    certificate: bytes = field(repr=False)
+    key: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """How the backend proves who it is. `ca_file` alone is trusted when given; else the system's authorities."""
+    """How the backend proves who it is, and how we do, where that is by a certificate.
+
+    `ca_file`, or the PEM in `ca_pem`, alone is trusted when given; else the system's authorities.
+    """
 
     ca_file: Path | None = None
+    ca_pem: str | None = None
     verify: bool = True
+    identity: ClientIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,17 +255,34 @@ def context_for(connection: Connection) -> ssl.SSLContext:
     """How the backend's certificate is judged; raises TlsFailed for a ca_file that holds none."""
     backend, tls = connection.backend, connection.tls
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
+        context = ssl.create_default_context(cafile=tls.ca_file, cadata=tls.ca_pem)
     except OSError as error:  # ssl.SSLError is one too: a file that holds no certificate
         raise TlsFailed(
-            f"the certificates in {tls.ca_file} cannot be read: {error}",
+            f"the certificates in {tls.ca_file or 'the configuration'} cannot be read: {error}",
             remedy=f"mend the file, or backends.{backend}.tls.ca_file",
             backend=backend,
         ) from error
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if tls.identity is not None:
+        _show(context, tls.identity, backend)
     return context
+
+
+def _show(context: ssl.SSLContext, identity: ClientIdentity, backend: str) -> None:
+    """Load what we show; OpenSSL takes it from a file only, which our user alone can read and which is gone after."""
+    with tempfile.NamedTemporaryFile(prefix="replctl-") as kept:
+        kept.write(identity.certificate + b"\n" + identity.key)
+        kept.flush()
+        try:
+            context.load_cert_chain(kept.name)
+        except OSError:  # its text tells nothing of use, and might tell of the key
+            raise TlsFailed(
+                "the client certificate and its key cannot be used",
+                remedy="check that both are PEM, that they belong together, and that the key has no passphrase",
+                backend=backend,
+            ) from None
 
 
 def translate(

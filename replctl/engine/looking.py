@@ -249,7 +249,7 @@ def _end_status(seen: Observation, key: str, memory: Memory, unverified: frozens
         state=shown.state or None,
         state_note=_note(shown),
         reachable=seen.readable,
-        unverified=seen.backend in unverified,
+        unverified=seen.backend in unverified or shown.unproven,
         observed_at=shown.observed_at if shown.trouble is None else None,
         as_of=shown.as_of,
         seen=seen,

@@ -51,6 +51,7 @@ def test_every_class_has_a_code_of_its_own_and_an_exit_code(kind: type[ReplctlEr
         ("InvalidInput", 2, False, False),
         ("InvalidConfiguration", 2, False, False),
         ("NotFound", 5, False, False),
+        ("NotInstalled", 5, False, False),
         ("Unauthorized", 4, False, False),
         ("Forbidden", 4, False, False),
         ("StoreRefused", 4, False, False),
@@ -122,6 +123,7 @@ def test_the_loser_of_a_lock_is_told_who_holds_it() -> None:
     ("name", "kind"),
     [
         ("NotFound", TroubleKind.ABSENT),
+        ("NotInstalled", TroubleKind.UNWELL),
         ("Unauthorized", TroubleKind.CREDENTIALS),
         ("Forbidden", TroubleKind.CREDENTIALS),
         ("NeverSent", TroubleKind.SILENT),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from core.arbitrary import any_world
 from core.transcripts import World, observation
@@ -141,3 +143,12 @@ def test_flows_that_are_known_to_be_ill_outweigh_a_silent_peer() -> None:
         silent = observation("east: unread silent: no answer")
         expected = Health.UNKNOWN if flow in (Flow.RUNNING, Flow.UNKNOWN) else Health.DEGRADED
         assert judge(Pair(seen, silent))[0] is expected
+
+
+def test_what_cannot_be_told_is_unknown_and_never_healthy() -> None:
+    well = Pair(observation("west (local): Destination OK"), observation("east: Source OK"))
+    assert judge(well)[0] is Health.HEALTHY
+    doubted = replace(well, local=replace(well.local, doubt="nobody knows when a copy arrived"))
+    assert judge(doubted) == (Health.UNKNOWN, "west: nobody knows when a copy arrived")
+    ill = replace(doubted, peer=replace(well.peer, healthy=False))
+    assert judge(ill)[0] is Health.DEGRADED

@@ -57,7 +57,7 @@ def test_an_empty_kind_is_an_error(empty: str) -> None:  # R73
 def test_an_unknown_kind_is_an_error_that_names_the_known_ones() -> None:  # R73, R79
     with pytest.raises(InvalidConfiguration, match="no driver of kind glas is known") as caught:
         registry(Offer("glass", "glass:Driver")).find("glas")
-    assert [finding.allowed for finding in caught.value.findings] == ["one of glass, powerstore"]
+    assert [finding.allowed for finding in caught.value.findings] == ["one of glass, powerstore, trident"]
 
 
 @pytest.mark.parametrize("guess", ["PowerStore", "PowerStoreDriver", "power", "powerstore "])
@@ -69,17 +69,17 @@ def test_nothing_is_guessed(guess: str) -> None:  # R79
 def test_an_installed_package_adds_a_kind() -> None:  # R73
     kinds = registry(Offer("glass", "glass:Driver"))
     assert kinds.find("glass") is Driver
-    assert kinds.kinds == ("glass", "powerstore")
+    assert kinds.kinds == ("glass", "powerstore", "trident")
 
 
 def test_our_own_entry_point_is_no_duplicate_but_another_one_is() -> None:  # R73
-    assert registry(Offer("powerstore", BUILT_IN["powerstore"])).kinds == ("powerstore",)
+    assert registry(Offer("powerstore", BUILT_IN["powerstore"])).kinds == ("powerstore", "trident")
     with pytest.raises(InvalidInput, match="powerstore is registered already"):
         _ = registry(Offer("powerstore", "foreign:Driver")).kinds
 
 
 def test_the_installed_entry_point_is_the_built_in_one() -> None:
-    assert REGISTRY.kinds == ("powerstore",)
+    assert REGISTRY.kinds == ("powerstore", "trident")
 
 
 def test_a_known_kind_is_found_without_searching_the_installed_packages() -> None:

@@ -1,0 +1,308 @@
+"""The driver of one cluster with Trident: looks, and so far only that (design §4, §7; CT).
+
+It fits the engine's `Driver` without knowing it. Words are translated in `words`, objects become observations in
+`mirrors`, ends are found in `lookup`; what is left here is the order of the questions and what is remembered
+between them. Nothing is ever written: `act` refuses, and every observation says so before it is asked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from typing import Protocol, Self
+
+from replctl.clock import Clock
+from replctl.core.errors import Interrupted, InvalidInput, NotFound, ReplctlError, Unsupported, trouble_of
+from replctl.core.events import Noticed, Report
+from replctl.core.model import End, Mode, Observation, Scalar, TroubleKind, Volume
+from replctl.core.plans import Followed, Receipt
+from replctl.core.retry import RetryPolicy
+from replctl.core.secrets import Secret
+from replctl.drivers.discovery import Capabilities, ClockOffset, Contact, DiscoveryCache, Inventory
+from replctl.drivers.http import BackendClient, Connection
+from replctl.drivers.names import Names
+from replctl.drivers.trident import inventory, mirrors
+from replctl.drivers.trident.access import Access, TokenSignIn, by_kubeconfig, in_pod
+from replctl.drivers.trident.lookup import Found, Lookup
+from replctl.drivers.trident.mirrors import READ_ONLY, Surroundings
+from replctl.drivers.trident.reading import ATTACHMENTS, DIALECT, MIRRORS, Reader, reworded
+from replctl.drivers.trident.recipe import TridentRecipe
+from replctl.resilience import BreakerBoard, Budget, Look
+
+KIND = "trident"
+DISCOVERY_TTL_SECONDS = 300.0
+UNNAMED = "https://unnamed"  # until the kubeconfig has been read
+DATE_SECONDS = 1.0  # the unit of a `Date` header
+
+
+class TimeoutSettings(Protocol):
+    """How long one request may take, seconds."""
+
+    @property
+    def connect_seconds(self) -> float: ...
+    @property
+    def read_seconds(self) -> float: ...
+
+
+class ClusterSettings(Protocol):
+    """What the configuration says of one cluster; `replctl.settings.TridentBackend` fits."""
+
+    @property
+    def kubeconfig(self) -> Path | None: ...
+    @property
+    def context(self) -> str | None: ...
+    @property
+    def in_cluster(self) -> bool: ...
+    @property
+    def modes(self) -> Mapping[str, Mode]: ...
+    @property
+    def timeouts(self) -> TimeoutSettings: ...
+    @property
+    def max_concurrency(self) -> int: ...
+
+
+class TridentDriver:
+    """One cluster. `observe` never raises for its trouble; `act` refuses."""
+
+    def __init__(
+        self,
+        *,
+        backend: str,
+        access: Callable[[], Access],
+        make_client: Callable[[Access], BackendClient],
+        clock: Clock,
+        report: Report,
+        modes: Mapping[str, Mode],
+        parallel: int,
+        discovery_ttl_seconds: float = DISCOVERY_TTL_SECONDS,
+    ) -> None:
+        self._backend = backend
+        self._read_access = access
+        self._make_client = make_client
+        self._clock = clock
+        self._report = report
+        self._modes = modes
+        self._parallel = parallel
+        self._discovery = DiscoveryCache(clock, discovery_ttl_seconds)
+        self._recipe = TridentRecipe()
+        self._lock = Lock()
+        self._opened: tuple[Access, BackendClient] | None = None
+        self._version: str | None = None
+
+    @classmethod
+    def open(
+        cls,
+        settings: ClusterSettings,
+        *,
+        backend: str,
+        password: Callable[[], Secret],  # an API server is signed in to by what the kubeconfig holds
+        clock: Clock,
+        board: BreakerBoard,
+        policy: RetryPolicy,
+        report: Report,
+        redact: Callable[[str], str] = str,
+        discovery_ttl_seconds: float = DISCOVERY_TTL_SECONDS,
+        names: Names | None = None,  # here a name is the address itself: nothing is looked up by it
+    ) -> Self:
+        """The driver of a configured cluster. Its kubeconfig is read when it is first asked something."""
+        bare = Connection(
+            backend=backend,
+            url=UNNAMED,
+            connect_timeout_seconds=settings.timeouts.connect_seconds,
+            read_timeout_seconds=settings.timeouts.read_seconds,
+            max_concurrency=settings.max_concurrency,
+        )
+
+        def access() -> Access:
+            if settings.in_cluster or settings.kubeconfig is None:
+                return in_pod(bare, os.environ)
+            return by_kubeconfig(bare, settings.kubeconfig, settings.context)
+
+        def make_client(known: Access) -> BackendClient:
+            return BackendClient(
+                known.connection,
+                TokenSignIn(known.token),
+                clock=clock,
+                board=board,
+                policy=policy,
+                budget=Budget(),
+                report=report,
+                dialect=DIALECT,
+                redact=redact,
+            )
+
+        return cls(
+            backend=backend,
+            access=access,
+            make_client=make_client,
+            clock=clock,
+            report=report,
+            modes=settings.modes,
+            parallel=settings.max_concurrency,
+            discovery_ttl_seconds=discovery_ttl_seconds,
+        )
+
+    @property
+    def backend(self) -> str:
+        return self._backend
+
+    @property
+    def kind(self) -> str:
+        return KIND
+
+    @property
+    def url(self) -> str:
+        """Raises InvalidConfiguration for a kubeconfig that cannot be used."""
+        return self._client.connection.origin
+
+    @property
+    def host(self) -> str:
+        """Empty where the kubeconfig cannot be used, which `contact` tells."""
+        with suppress(InvalidInput):
+            return self._client.connection.host
+        return ""
+
+    @property
+    def recipe(self) -> TridentRecipe:
+        return self._recipe
+
+    @property
+    def discovery(self) -> DiscoveryCache:
+        """The cache of `discover`: its figures, and `invalidate`."""
+        return self._discovery
+
+    @property
+    def _client(self) -> BackendClient:
+        with self._lock:
+            if self._opened is None:
+                access = self._read_access()
+                self._opened = access, self._make_client(access)
+            return self._opened[1]
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self._client, self._clock)
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def observe(self, ends: Sequence[End], look: Look) -> Mapping[End, Observation]:
+        """What each end says now; a backend's trouble is carried by the observations, never raised."""
+        try:
+            return self._observe(ends, look)
+        except Interrupted:
+            raise
+        except ReplctlError as error:
+            trouble = trouble_of(error)
+            if isinstance(error, InvalidInput):  # the kubeconfig, or its token: our own trouble
+                trouble = replace(trouble, kind=TroubleKind.CREDENTIALS)
+            return dict.fromkeys(ends, mirrors.unread(self._backend, trouble, self._clock.now()))
+
+    def _observe(self, ends: Sequence[End], look: Look) -> Mapping[End, Observation]:
+        reader = self._reader
+        found = Lookup(reader, self._parallel, look, self._notice).find(ends)
+        read = [each for each in found.values() if isinstance(each, Found)]
+        around = Surroundings(
+            backend=self._backend,
+            read_at=self._clock.now(),
+            modes=self._modes,
+            attached=self._attached(reader, look) if read else None,
+        )
+        for field, value in sorted(mirrors.strange_words(each.mirror for each in read)):
+            self._notice("translation", f"{field}={value}")
+        return {
+            end: mirrors.mirror_seen(end, each.mirror, each.claim, around)
+            if isinstance(each, Found)
+            else each
+            for end, each in found.items()
+        }
+
+    def _attached(self, reader: Reader, look: Look) -> Mapping[str, int] | None:
+        try:
+            return mirrors.attachments_by_volume(reader.items(ATTACHMENTS, look))
+        except Interrupted:
+            raise
+        except ReplctlError as error:
+            self._notice("attachments", f"who has volumes attached cannot be read: {error.message}")
+            return None
+
+    def _notice(self, topic: str, message: str) -> None:
+        self._report(Noticed(topic=topic, message=message, backend=self._backend))
+
+    # -- acting ----------------------------------------------------------------------------------------------
+
+    def act(
+        self, end: End, action: str, arguments: Mapping[str, Scalar], seen: Observation, look: Look
+    ) -> Receipt:
+        """Refuses; nothing is sent."""
+        raise Unsupported(READ_ONLY, backend=self._backend, operation=action)
+
+    def follow(self, receipt: Receipt, look: Look) -> Followed:
+        """Nothing was begun."""
+        return Followed(ended=True)
+
+    def volumes(self, end: End, seen: Observation, look: Look) -> tuple[Volume, ...]:
+        """The one volume that pods are given, by its claim; raises NotFound where no volume is known."""
+        volume, claim = seen.vendor.get("persistent_volume"), seen.vendor.get("pvc")
+        if not volume:
+            raise NotFound(f"it is not known which volume the {end} has", backend=self._backend)
+        return (Volume(str(volume), str(claim) if claim else None),)
+
+    # -- what there is ---------------------------------------------------------------------------------------
+
+    def capabilities(self, look: Look) -> Capabilities:
+        """The API server's release, and what Trident serves on it; raises NotInstalled where it is not there."""
+        reader = self._reader
+        version = self._read_version(reader, look)
+        return Capabilities(kind=KIND, version=version, words=reader.resources(look))
+
+    def _read_version(self, reader: Reader, look: Look) -> str | None:
+        if self._version is None:
+            self._version = reader.version(look)
+        return self._version
+
+    def contact(self, seconds: float) -> Contact:
+        """Name, connection and certificate, without signing in; never raises for the cluster's trouble."""
+        from replctl.drivers.handshake import contact  # for `doctor` alone
+
+        try:
+            met = contact(self._client.connection, seconds)
+        except InvalidInput as error:
+            return Contact(trouble=error)
+        return met if met.trouble is None else replace(met, trouble=reworded(met.trouble, self._backend))
+
+    def count_sessions(self, look: Look) -> int:
+        """How many mirror relationships there are."""
+        return len(self._reader.items(MIRRORS, look))
+
+    def clock_offset(self, look: Look) -> ClockOffset | None:
+        """The API server's clock against ours, by the `Date` of an answer; None when it does not say."""
+        try:
+            answer = self._reader.date_of(look)
+        except Interrupted:
+            raise
+        except ReplctlError as error:
+            self._notice("clock", f"the API server's clock cannot be read: {error.message}")
+            return None
+        if answer.date_at is None or answer.received_at < answer.sent_at:
+            return None
+        half = (answer.received_at - answer.sent_at) / 2
+        return ClockOffset(answer.date_at - (answer.sent_at + half), half + DATE_SECONDS)
+
+    def discover(self, look: Look) -> Inventory:
+        """What is there, remembered for the discovery's time to live (R76)."""
+        return self._discovery.get(lambda: self._discover(look))
+
+    def _discover(self, look: Look) -> Inventory:
+        reader = self._reader
+        return inventory.take(reader, KIND, self._read_version(reader, look), look)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        with self._lock:
+            opened = self._opened
+        if opened is not None:
+            opened[1].close()

@@ -1,0 +1,267 @@
+"""From a cluster's objects to an observation: one mirror relationship, its claim, who has it attached.
+
+Pure. Objects are foreign and may hold anything; what is not of its shape counts as not said. Finding the objects of
+an end is `lookup`'s, and asking for them `reading`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from replctl.core.errors import EXCERPT_CHARACTERS, excerpt
+from replctl.core.model import (
+    End,
+    Mode,
+    Observation,
+    Point,
+    Scalar,
+    State,
+    StateNote,
+    Trouble,
+    TroubleKind,
+)
+from replctl.drivers.trident import words
+from replctl.drivers.trident.stamps import moment
+
+Body = Mapping[str, Any]
+NO_BODY: Body = MappingProxyType({})
+
+READ_ONLY = "replctl only looks at Trident so far: mirror relationships are changed with kubectl"
+NO_POINT = "Trident tells no time of a copy"
+BOUND = "Bound"
+
+
+def part(body: Any, *keys: str) -> Body:
+    """The table at the end of a path of keys; an empty one where there is none."""
+    for key in keys:
+        body = body.get(key) if isinstance(body, Mapping) else None
+    return body if isinstance(body, Mapping) else NO_BODY
+
+
+def text(body: Body, key: str) -> str:
+    """A field as text; "" where it is absent or none."""
+    value = body.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def first(body: Body, key: str) -> Body:
+    """The first table of a list; an empty one where there is none."""
+    listed = body.get(key)
+    return part(listed[0]) if isinstance(listed, list) and listed else NO_BODY
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """One TridentMirrorRelationship (CT §2)."""
+
+    body: Body
+
+    @property
+    def name(self) -> str:
+        return text(part(self.body, "metadata"), "name")
+
+    @property
+    def namespace(self) -> str:
+        return text(part(self.body, "metadata"), "namespace")
+
+    @property
+    def uid(self) -> str:
+        return text(part(self.body, "metadata"), "uid")
+
+    @property
+    def spec(self) -> Body:
+        return part(self.body, "spec")
+
+    @property
+    def mapping(self) -> Body:
+        return first(self.spec, "volumeMappings")
+
+    @property
+    def condition(self) -> Body:
+        """Trident's one condition; empty as long as it has said nothing."""
+        return first(part(self.body, "status"), "conditions")
+
+    @property
+    def claim(self) -> str:
+        return text(self.mapping, "localPVCName") or text(self.condition, "localPVCName")
+
+    @property
+    def remote(self) -> str:
+        """The counterpart's handle; what Trident took up outranks an edit that it will refuse (CT §2.4)."""
+        return text(self.condition, "remoteVolumeHandle") or text(self.mapping, "remoteVolumeHandle")
+
+    @property
+    def handle(self) -> str:
+        """`<svm>:<volume>` of this end; empty before Trident has looked, `:<volume>` where it cannot mirror."""
+        return text(self.condition, "localVolumeHandle")
+
+    def words(self, claim: Body | None) -> words.MirrorWords:
+        """The words that its state rests on; `claim` None: it is not known whether it is bound."""
+        spoken = bool(self.condition)
+        bound = claim is None or text(part(claim, "status"), "phase") == BOUND
+        return words.MirrorWords(
+            wanted=text(self.spec, "state"),
+            state=text(self.condition, "state") if spoken else None,
+            remote=bool(self.remote),
+            bound=bound,
+            going="deletionTimestamp" in part(self.body, "metadata"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What one look knows beside the relationships.
+
+    `attached` counts the attachments by volume (PersistentVolume name); None where they cannot be read, which is
+    not the same as none.
+    """
+
+    backend: str
+    read_at: float
+    modes: Mapping[str, Mode] = field(default_factory=dict)
+    attached: Mapping[str, int] | None = None
+
+
+def mirror_seen(end: End, mirror: Mirror, claim: Body | None, around: Surroundings) -> Observation:
+    """What one end says, in our words with Trident's beside them (design §3).
+
+    `claim` is None where it is not known, and empty where it is proven not to be there.
+    """
+    vendor = mirror.words(claim)
+    said = words.translate(vendor)
+    replica = said.state in (State.REPLICA, State.SYNCING, State.FAILED)
+    mode = words.mode_of(_policy(mirror), around.modes, is_replica=replica and vendor.remote)
+    wrong = _fallback(mirror) if said.state is State.REPLICA else None
+    return Observation(
+        backend=around.backend,
+        observed_at=around.read_at,
+        as_of=moment(mirror.condition.get("lastTransitionTime")),
+        state=said.state,
+        note=said.note,
+        mode=mode,
+        flow=said.flow,
+        healthy=said.healthy and wrong is None,
+        doubt=said.doubt,
+        unproven=said.unproven,
+        word=words.said(vendor.state) if vendor.state else words.NO_WORD if vendor.state is None else "none",
+        sentence=_sentence(mirror, said, wrong),
+        identity=mirror.uid or None,
+        resource=mirror.handle or None,
+        counterpart=mirror.remote or None,
+        point=Point(at=None, source=NO_POINT, read_at=around.read_at) if replica else None,
+        unsupported=_another_claim(end, mirror) or READ_ONLY,
+        vendor=_vendor(mirror, claim, around),
+    )
+
+
+def _policy(mirror: Mirror) -> str:
+    """The policy in force: what ONTAP reports, else what is asked for."""
+    return text(mirror.condition, "replicationPolicy") or text(mirror.spec, "replicationPolicy")
+
+
+def _fallback(mirror: Mirror) -> str | None:
+    """A policy or schedule that ONTAP does not know is replaced without a word (CT §7)."""
+    for key, called in (("replicationPolicy", "policy"), ("replicationSchedule", "schedule")):
+        asked, used = text(mirror.spec, key), text(mirror.condition, key)
+        if asked and used and asked != used:
+            return (
+                f"Trident replaced the {called} {_printable(asked)} that was asked for by {_printable(used)}"
+            )
+    return None
+
+
+def _sentence(mirror: Mirror, said: words.Translation, wrong: str | None) -> str:
+    """What the word means; with Trident's own message where it is a failure, because elsewhere that may be stale."""
+    if wrong is not None:
+        return wrong
+    message = excerpt(text(mirror.condition, "message"))
+    broken = text(mirror.condition, "state") in (words.FAILED, words.INVALID)
+    return f"{said.sentence}: {message}" if message and broken else said.sentence
+
+
+def _another_claim(end: End, mirror: Mirror) -> str | None:
+    wanted = end.words.get("pvc")
+    if not wanted or not mirror.claim or wanted == mirror.claim:
+        return None
+    return f"the mirror relationship speaks of the claim {_printable(mirror.claim)}, and the file of {wanted}"
+
+
+def _vendor(mirror: Mirror, claim: Body | None, around: Surroundings) -> Mapping[str, Scalar]:
+    condition, metadata = mirror.condition, part(mirror.body, "metadata")
+    volume = text(part(claim, "spec"), "volumeName") if claim is not None else ""
+    attached = around.attached.get(volume, 0) if around.attached is not None and volume else None
+    shown: dict[str, Scalar] = {
+        "mirror": f"{mirror.namespace}/{mirror.name}",
+        "spec_state": text(mirror.spec, "state"),
+        "state": text(condition, "state") if condition else None,
+        "message": text(condition, "message") or None,
+        "last_transition_time": text(condition, "lastTransitionTime") or None,
+        "generation": _whole(metadata.get("generation")),
+        "observed_generation": _whole(condition.get("observedGeneration")),
+        "local_volume_handle": mirror.handle or None,
+        "remote_volume_handle": mirror.remote or None,
+        "replication_policy": _policy(mirror) or None,
+        "replication_schedule": text(condition, "replicationSchedule") or None,
+        "pvc": mirror.claim or None,
+        "persistent_volume": volume or None,
+        "attached": attached,
+    }
+    return MappingProxyType({name: _printable(value) for name, value in shown.items()})
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _printable(value: Scalar) -> Scalar:
+    """A foreign value as it may be shown; terminals and logs see no control characters."""
+    if not isinstance(value, str):
+        return value
+    return value if len(value) <= EXCERPT_CHARACTERS and value.isprintable() else excerpt(value)
+
+
+def attachments_by_volume(bodies: Iterable[Body]) -> Mapping[str, int]:
+    """How many attachments each volume has. One that is on its way counts: it may be attached already (CT §8.4)."""
+    counted: dict[str, int] = {}
+    for body in bodies:
+        volume = text(part(body, "spec", "source"), "persistentVolumeName")
+        if volume:
+            counted[volume] = counted.get(volume, 0) + 1
+    return counted
+
+
+def strange_words(mirrors: Iterable[Mirror]) -> set[tuple[str, str]]:
+    """The (field, value) that no table of ours knows, to be counted."""
+    return {pair for mirror in mirrors for pair in words.translate(mirror.words(None)).strange}
+
+
+def no_mirror(backend: str, claim: str, read_at: float) -> Observation:
+    """A claim that exists and is not mirrored: our state `""`, shown `absent`."""
+    return Observation(
+        backend=backend,
+        observed_at=read_at,
+        as_of=read_at,
+        state=State.NONE,
+        note=StateNote.ABSENT,
+        sentence=f"the claim {claim} is there, and no mirror relationship of that name",
+        unsupported=READ_ONLY,
+    )
+
+
+def not_found(backend: str, what: str, read_at: float) -> Observation:
+    """The cluster answered: there is no such thing."""
+    trouble = Trouble(
+        kind=TroubleKind.ABSENT,
+        code="not-found",
+        message=f"there is no {what}",
+        remedy="mend the names in the replications file, or look what is there: replctl discover",
+    )
+    return unread(backend, trouble, read_at, StateNote.ABSENT)
+
+
+def unread(backend: str, trouble: Trouble, at: float, note: StateNote = StateNote.UNKNOWN) -> Observation:
+    """An end that could not be read, or that is not there."""
+    return Observation(backend=backend, observed_at=at, note=note, trouble=trouble, sentence=trouble.message)

@@ -1,0 +1,72 @@
+"""The driver of a cluster: it writes nothing, and knows which volume its pods are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from worlds import World, a_world
+
+from replctl.core.breaker import BreakerSettings
+from replctl.core.errors import NotFound, Unsupported
+from replctl.core.model import End, Observation
+from replctl.core.retry import RetryPolicy
+from replctl.core.secrets import Secret
+from replctl.drivers.trident import TridentDriver
+from replctl.resilience import BreakerBoard, Look
+from replctl.settings import load
+
+LEDGER = End("k8s-west", "trident", (("namespace", "bank"), ("mirror", "ledger-dr"), ("pvc", "ledger-data")))
+GONE = End("k8s-west", "trident", (("namespace", "bank"), ("mirror", "no-such")))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with a_world(tmp_path, vendors=("trident",)) as made:
+        yield made
+
+
+@pytest.fixture
+def driver(world: World) -> Iterator[TridentDriver]:
+    configured: Any = load({"config": str(world.config)}, {}).backends["k8s-west"]
+    made = TridentDriver.open(
+        configured,
+        backend="k8s-west",
+        password=lambda: Secret("unused"),
+        clock=world.clock,
+        board=BreakerBoard(BreakerSettings(), None, world.clock, lambda event: None),
+        policy=RetryPolicy(),
+        report=lambda event: None,
+    )
+    yield made
+    made.close()
+
+
+def look(world: World) -> Look:
+    return Look(deadline=world.clock.monotonic() + 30)
+
+
+def see(driver: TridentDriver, world: World, end: End) -> Observation:
+    return driver.observe([end], look(world))[end]
+
+
+def test_nothing_is_ever_sent(driver: TridentDriver, world: World) -> None:
+    seen = see(driver, world, LEDGER)
+    with pytest.raises(Unsupported, match="kubectl"):
+        driver.act(LEDGER, "promote", {}, seen, look(world))
+    assert world.changes() == []
+
+
+def test_pods_are_given_the_volume_of_the_claim(driver: TridentDriver, world: World) -> None:
+    (volume,) = driver.volumes(LEDGER, see(driver, world, LEDGER), look(world))
+    assert volume.id.startswith("pvc-")
+    assert volume.name == "ledger-data"
+
+
+def test_of_a_mirror_that_is_not_there_no_volume_is_known(driver: TridentDriver, world: World) -> None:
+    seen = see(driver, world, GONE)
+    assert seen.absent
+    with pytest.raises(NotFound):
+        driver.volumes(GONE, seen, look(world))
