@@ -71,7 +71,7 @@ class Services:
 
     def close(self) -> None:
         self.engine.close()
-        if self.store.is_there:  # who only looks makes none
+        if self.store.is_there():  # who only looks makes none
             self.tally.flush(self.store.add_counts)
         self.store.close()
 
