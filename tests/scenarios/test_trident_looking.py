@@ -201,6 +201,12 @@ def test_a_proxys_404_is_no_cluster_without_trident(world: World) -> None:
     assert "not JSON" in line(ran)["message"]
 
 
+def test_a_gateways_404_in_json_does_not_make_a_mirror_absent(world: World) -> None:
+    world.control.fault("k8s-west", "vanish", times=10)
+    found = look(world)
+    assert (found["local"]["reachable"], found["local"]["state_note"]) == (False, "unknown")
+
+
 def test_a_silent_cluster_costs_no_one_else_anything(world: World) -> None:
     world.control.fault("k8s-west", "status", status=503, times=10)
     found = look(world)
