@@ -207,7 +207,9 @@ class _Opener:
         return driver
 
     def _password(self, backend: str) -> Secret:
-        reading = resolve_secret(self.settings, backend)
+        configured = self.settings.backends[backend]
+        key = "ontap.password" if configured.kind == "trident" else "password"
+        reading = resolve_secret(self.settings, backend, key)
         if reading.notice is not None:
             self.report(Noticed(topic="secret", message=str(reading.notice), backend=backend))
         username = getattr(self.settings.backends[backend], "username", None)
