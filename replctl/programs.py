@@ -49,9 +49,13 @@ def run(
     timeout_seconds: float,
     clock: Clock,
     cancel: Cancel | None = None,
+    complaints: bool = True,
 ) -> Finished:
-    """Run it with `given` on its standard input; raises CannotStart. It is over when this returns."""
-    process = _started(command, given, environ)
+    """Run it with `given` on its standard input; raises CannotStart. It is over when this returns.
+
+    What it says on its standard error is output too, or with `complaints` false nobody's.
+    """
+    process = _started(command, given, environ, subprocess.STDOUT if complaints else subprocess.DEVNULL)
     ear = _Ear(process)
     deadline = clock.monotonic() + timeout_seconds
     pause = FIRST_PAUSE_SECONDS
@@ -67,7 +71,9 @@ def run(
     return Finished(status=process.returncode, output=ear.heard())
 
 
-def _started(command: Sequence[str], given: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _started(
+    command: Sequence[str], given: str, environ: Mapping[str, str], errors: int
+) -> subprocess.Popen[bytes]:
     """A file as standard input: nobody waits for a program that does not read."""
     try:
         with tempfile.TemporaryFile() as source:
@@ -77,7 +83,7 @@ def _started(command: Sequence[str], given: str, environ: Mapping[str, str]) -> 
                 list(command),
                 stdin=source,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stderr=errors,
                 env=dict(environ),
                 start_new_session=True,
             )

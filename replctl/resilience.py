@@ -25,7 +25,9 @@ from replctl.core.errors import (
     BreakerOpen,
     Busy,
     Interrupted,
+    InvalidInput,
     NeverSent,
+    NoCredential,
     ReplctlError,
     excerpt,
 )
@@ -68,6 +70,10 @@ class NotAsked(NeverSent):
     trouble = TroubleKind.BREAKER
     retryable = False
     unwell = False
+
+
+# Errors of our own side: the backend was not asked, or not to the end, and may be well or not.
+_SAYS_NOTHING = (NotAsked, BreakerOpen, Interrupted, InvalidInput, NoCredential)
 
 
 class BreakerStore(Protocol):
@@ -193,7 +199,7 @@ class Breaker:
 
     def report(self, ticket: Ticket, error: ReplctlError | None) -> None:
         """A call ended, well or with `error`; whether that counts against the backend the error knows."""
-        if isinstance(error, NotAsked | BreakerOpen | Interrupted):
+        if isinstance(error, _SAYS_NOTHING):
             self.release(ticket)
             return
         ok = error is None or not error.unwell

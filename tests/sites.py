@@ -93,6 +93,9 @@ class CookieSignIn:
     def logout(self, send: Send) -> None:
         send("POST", "/logout", headers=self.held)
 
+    def is_over(self) -> bool:
+        return False
+
     def is_expired(self, response: Answer) -> bool:
         return response.status in (401, 403) or response.is_redirect
 
@@ -106,6 +109,9 @@ class NoSignIn:
 
     def learn(self, response: Answer) -> None: ...
     def logout(self, send: Send) -> None: ...
+    def is_over(self) -> bool:
+        return False
+
     def is_expired(self, response: Answer) -> bool:
         return False
 

@@ -5,6 +5,7 @@
       NotFound                the thing is not there                    exit 5
         NotInstalled          nor is what would know of it
       Unauthorized            mend credentials or privileges            exit 4
+        NoCredential          there is none to show; nothing was asked
       StoreRefused            mend the store's place or its rights      exit 4
       Conflict                somebody else is at it                    exit 7
         Locked                the lock's holder is known
@@ -16,6 +17,8 @@
                               a body that is not its API
       Busy                    it is well and asks for patience          exit 11
       Rejected                the backend answered no                   exit 1
+        Outdated              what was seen has changed; left alone     exit 7
+        AlreadyExists         something of that name is there
       Unsupported             we, or this backend, do not do that       exit 6
       OutcomeUnknown          a change left and its answer is lost      exit 9
       Interrupted             Ctrl-C or SIGTERM                         exit 130
@@ -128,6 +131,12 @@ class Unauthorized(ReplctlError):
 
 class Forbidden(Unauthorized):
     code = "forbidden"
+
+
+class NoCredential(Unauthorized):
+    """What would sign us in could not be had on our side; the backend was not asked, so that it refused nothing."""
+
+    code = "no-credential"
 
 
 class StoreRefused(ReplctlError):
@@ -255,6 +264,19 @@ class Rejected(ReplctlError):
         )
         self.status = status
         self.vendor_code = vendor_code
+
+
+class Outdated(Rejected):
+    """What was to be changed is no longer what was seen, so that it was left alone: observe again, decide anew."""
+
+    code = "outdated"
+    exit_code = 7
+
+
+class AlreadyExists(Rejected):
+    """Something of that name is there; whether it is what was asked for, only looking can tell."""
+
+    code = "already-exists"
 
 
 class Unsupported(ReplctlError):

@@ -88,7 +88,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked: `operation` names it in errors and metrics; `changes` says that it must not be repeated."""
+    """What is asked: `operation` names it in errors and metrics; `changes` says that it must not be repeated.
+
+    `address_place` is where the backend's address is written, if that is not our own configuration.
+    """
 
     backend: str
     operation: str
@@ -99,6 +102,11 @@ class Request:
     headers: Mapping[str, str] | None = field(default=None, repr=False)
     body: Json = None
     read_timeout_seconds: float | None = None
+    address_place: str = ""
+
+    @property
+    def written_in(self) -> str:
+        return self.address_place or f"backends.{self.backend}.url"
 
 
 class Message(NamedTuple):
@@ -110,10 +118,14 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Where vendors differ: how an error body is read, and which 429 and 503 prove that nothing was done."""
+    """Where vendors differ: how an error body is read, and which 429 and 503 prove that nothing was done.
+
+    `meaning` may know an answer that is no success better than what is common to all; None leaves it to that.
+    """
 
     messages: Callable[[Json], Message]
     never_executed: Callable[[Answer], bool] = lambda answer: False
+    meaning: Callable[[Request, Answer, str], ReplctlError | None] = lambda request, answer, text: None
 
 
 class _Deferred(OutcomeUnknown):
@@ -153,14 +165,20 @@ def interpret(request: Request, answer: Answer, dialect: Dialect, redact: Callab
     if answer.is_success and not answer.foreign and _is_enough(request, answer):
         return answer
     said = _said(answer, dialect, redact)
-    error = _of_change(request, answer, said, dialect) if request.changes else _of_read(request, answer, said)
+    error = dialect.meaning(request, answer, _worded(answer, said)) or _meaning(
+        request, answer, said, dialect
+    )
     error.backend, error.operation = request.backend, request.operation
     raise error
 
 
-def ask_again(backend: str) -> str:
-    """The remedy for a backend that did not answer, or not well."""
-    return f"check backends.{backend}.url and the way to it; --probe asks past an open circuit breaker"
+def _meaning(request: Request, answer: Answer, said: Message, dialect: Dialect) -> ReplctlError:
+    return _of_change(request, answer, said, dialect) if request.changes else _of_read(request, answer, said)
+
+
+def ask_again(address: str) -> str:
+    """The remedy for a backend that did not answer, or not well; `address` is where its address is written."""
+    return f"check {address} and the way to it; --probe asks past an open circuit breaker"
 
 
 def _is_enough(request: Request, answer: Answer) -> bool:
@@ -170,14 +188,14 @@ def _is_enough(request: Request, answer: Answer) -> bool:
 def _of_read(request: Request, answer: Answer, said: Message) -> ReplctlError:
     status, text = answer.status, _worded(answer, said)
     if _asks_patience(answer):
-        return _busy(answer, text)
+        return busy(text, answer.retry_at)
     if status == REQUEST_TIMEOUT:
-        return TimedOut(text, remedy=ask_again(request.backend))
+        return TimedOut(text, remedy=ask_again(request.written_in))
     if status >= 500:
-        return BackendUnwell(text, remedy=ask_again(request.backend))
+        return BackendUnwell(text, remedy=ask_again(request.written_in))
     if status < 400 or (status == NOT_FOUND and answer.foreign):
         # a page that says 404 is a proxy's or a wrong address's; the thing may well be there
-        return UnreadableAnswer(f"{text}, which is not its API", remedy=ask_again(request.backend))
+        return UnreadableAnswer(f"{text}, which is not its API", remedy=ask_again(request.written_in))
     return _of_refusal(request, answer, said)
 
 
@@ -185,11 +203,11 @@ def _of_change(request: Request, answer: Answer, said: Message, dialect: Dialect
     """Only a refusal proves that nothing was done; for everything else the array must be looked at (R27)."""
     if _asks_patience(answer):
         if dialect.never_executed(answer):
-            return _busy(answer, _worded(answer, said))
-        return _unknown(_Deferred, answer, said)
+            return busy(_worded(answer, said), answer.retry_at)
+        return unknown(_worded(answer, said), answer.retry_at, _Deferred)
     if 400 <= answer.status < 500 and answer.status != REQUEST_TIMEOUT:
         return _of_refusal(request, answer, said)
-    return _unknown(OutcomeUnknown, answer, said)
+    return unknown(_worded(answer, said), answer.retry_at)
 
 
 def _of_refusal(request: Request, answer: Answer, said: Message) -> ReplctlError:
@@ -203,13 +221,16 @@ def _of_refusal(request: Request, answer: Answer, said: Message) -> ReplctlError
     return Rejected(text, status=answer.status, vendor_code=said.code)
 
 
-def _unknown(kind: type[OutcomeUnknown], answer: Answer, said: Message) -> OutcomeUnknown:
-    text = f"{_worded(answer, said)}: the change was sent, and whether it was carried out is not known"
-    return kind(text, remedy=LOOK_FIRST, retry_at=answer.retry_at)
+def unknown(
+    said: str, retry_at: float | None = None, kind: type[OutcomeUnknown] = OutcomeUnknown
+) -> OutcomeUnknown:
+    """A change whose fate the answer does not tell."""
+    text = f"{said}: the change was sent, and whether it was carried out is not known"
+    return kind(text, remedy=LOOK_FIRST, retry_at=retry_at)
 
 
-def _busy(answer: Answer, text: str) -> Busy:
-    at = answer.retry_at
+def busy(text: str, at: float | None) -> Busy:
+    """It asks for patience, until `at` if it says so."""
     until = f" until {format_time(math.ceil(at))}" if at is not None else ""
     return Busy(f"{text}, and asks for patience{until}", retry_at=at, remedy="try again then")
 

@@ -33,7 +33,7 @@ def contact(connection: Connection, seconds: float) -> Contact:
 
 
 def _addresses(connection: Connection, seconds: float) -> tuple[str, ...]:
-    host, place = connection.host, f"backends.{connection.backend}.url"
+    host, place = connection.host, connection.places.address
     try:
         return tuple(resolve(host, connection.port, seconds))
     except httpcore.ConnectError as error:
@@ -60,7 +60,7 @@ def _connected(
 
 
 def _check(connection: Connection) -> str:
-    return f"check backends.{connection.backend}.url and the way to it"
+    return f"check {connection.places.address} and the way to it"
 
 
 def _said(error: OSError | None) -> str:

@@ -7,8 +7,10 @@ to the drivers, which need nothing but this module.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeVar
 
 from replctl.clock import Clock
 from replctl.core.errors import BackendUnwell, NeverSent, NotFound, Rejected, ReplctlError, UnreadableAnswer
@@ -17,6 +19,7 @@ from replctl.core.retry import CHANGE, READ, RetryPolicy
 from replctl.core.secrets import Secret
 from replctl.drivers.answers import Answer, Dialect, Json, Message, Request, ask_again, interpret, messages_of
 from replctl.drivers.session import Send, Session, SignIn
+from replctl.drivers.streaming import Stream
 from replctl.drivers.wire import Connection, Tls, Wire
 from replctl.resilience import BreakerBoard, Budget, Look, Slots, call
 
@@ -30,9 +33,12 @@ __all__ = [
     "Secret",
     "Send",
     "SignIn",
+    "Stream",
     "Tls",
     "messages_of",
 ]
+
+T = TypeVar("T")
 
 LOGOUT_SECONDS = 1.0
 
@@ -42,7 +48,8 @@ class BackendClient:
 
     Raises core.errors: reads NeverSent, BackendUnwell, Busy, Unauthorized, NotFound, Rejected; changes NeverSent,
     Unauthorized, NotFound, Rejected, OutcomeUnknown, and Busy where the dialect knows that nothing was done;
-    BreakerOpen and Interrupted both. `redact` takes known secrets out of what the backend says.
+    BreakerOpen and Interrupted both. `redact` takes known secrets out of what the backend says. `tls` tells how
+    things stand with certificates, where they are renewed while we run.
     """
 
     def __init__(
@@ -57,6 +64,7 @@ class BackendClient:
         report: Report,
         dialect: Dialect | None = None,
         redact: Callable[[str], str] = str,
+        tls: Callable[[], Tls] | None = None,
     ) -> None:
         self.connection = connection
         self._clock = clock
@@ -68,7 +76,7 @@ class BackendClient:
         self._redact = redact
         self._session = Session(sign_in, clock)
         self._slots = Slots(connection.max_concurrency, clock)
-        self._wire = Wire(connection, clock, report)
+        self._wire = Wire(connection, clock, report, tls)
         self._answers = True
 
     @property
@@ -87,13 +95,39 @@ class BackendClient:
         """GET, tried again as the look allows. The answer is a success with a JSON body (204: without one)."""
         request = Request(
             backend=self.backend,
+            address_place=self.connection.places.address,
             operation=operation,
             method="GET",
             path=path,
             params=params,
             headers=headers,
         )
-        return self._call(request, look, READ)
+        return self._call(request, look, READ, lambda: self._attempt(request, look))
+
+    def stream(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str | int | bool] | None = None,
+        headers: Mapping[str, str] | None = None,
+        operation: str,
+        look: Look,
+        idle_seconds: float,
+    ) -> Stream:
+        """GET of something that goes on, opened as a read is; the caller reads its lines and closes it.
+
+        It takes none of the backend's connections for requests while it is open.
+        """
+        request = Request(
+            backend=self.backend,
+            address_place=self.connection.places.address,
+            operation=operation,
+            method="GET",
+            path=path,
+            params=params,
+            headers=headers,
+        )
+        return self._call(request, look, READ, lambda: self._opened(request, look, idle_seconds))
 
     def change(
         self,
@@ -114,6 +148,7 @@ class BackendClient:
         """
         request = Request(
             backend=self.backend,
+            address_place=self.connection.places.address,
             operation=operation,
             method=method,
             path=path,
@@ -123,7 +158,7 @@ class BackendClient:
             body=body,
             read_timeout_seconds=read_timeout_seconds,
         )
-        return self._call(request, look, call_class)
+        return self._call(request, look, call_class, lambda: self._attempt(request, look))
 
     def close(self) -> None:
         """Log out, if that is quickly done, and close every connection. Never raises; more than once is fine."""
@@ -133,11 +168,11 @@ class BackendClient:
                 self._session.sign_in.logout(self._sender("logout", look))
         self._wire.close()
 
-    def _call(self, request: Request, look: Look, call_class: str) -> Answer:
+    def _call(self, request: Request, look: Look, call_class: str, attempt: Callable[[], T]) -> T:
         began, result = self._clock.monotonic(), "internal"
         try:
             answer = call(
-                lambda: self._attempt(request, look),
+                attempt,
                 policy=self._policy,
                 board=self._board,
                 backend=self.backend,
@@ -160,39 +195,66 @@ class BackendClient:
             )
 
     def _attempt(self, request: Request, look: Look) -> Answer:
-        """One attempt, in a slot; an error names backend and operation, and remembers whether it answers."""
-        answered = False
-        try:
-            with self._slots.taken(look):
-                answer = self._signed_in(request, look)
-            self._answers = answered = True
+        """One attempt."""
+        with self._placed(request) as heard:
+            answer = self._signed_in(request, look, self._wire.send)
+            heard.append(answer)
             return interpret(request, answer, self._dialect, self._redact)
+
+    def _opened(self, request: Request, look: Look, idle_seconds: float) -> Stream:
+        """One attempt at an answer that goes on."""
+        opened: list[Stream] = []
+
+        def send(request: Request, headers: Mapping[str, str], look: Look) -> Answer:
+            answer, stream = self._wire.open(request, headers, look, idle_seconds)
+            opened.extend([stream] if stream is not None else [])
+            return answer
+
+        with self._placed(request) as heard:
+            answer = self._signed_in(request, look, send)
+            heard.append(answer)
+            if not opened:  # what was not opened is an error
+                interpret(request, answer, self._dialect, self._redact)
+            return opened[0]
+
+    @contextmanager
+    def _placed(self, request: Request) -> Iterator[list[Answer]]:
+        """An error names backend and operation; whether it answers at all is remembered. What was heard is put in."""
+        heard: list[Answer] = []
+        try:
+            yield heard
+            self._answers = True
         except ReplctlError as error:
-            self._answers = answered or not error.unwell  # a 500 is an answer too: it can be signed out of
+            self._answers = bool(heard) or not error.unwell  # a 500 is an answer too: it can be signed out of
             error.backend = error.backend or self.backend
             error.operation = error.operation or request.operation
             raise
 
-    def _signed_in(self, request: Request, look: Look) -> Answer:
-        """Within the session; when that turns out to have ended, once more within a new one.
+    def _signed_in(
+        self, request: Request, look: Look, send: Callable[[Request, Mapping[str, str], Look], Answer]
+    ) -> Answer:
+        """In a slot and within the session; when that turns out to have ended, once more within a new one.
 
         A 401, a 403 or a redirect to the login says that a change was not carried out: it may be replayed.
         """
-        number, proven = self._ready(request, look)
-        answer = self._wire.send(request, self._session.headers(request.method), look)
-        if not proven and self._session.may_be_over(request, answer):
-            number, proven = self._renew(number, request, look), True
-            answer = self._wire.send(request, self._session.headers(request.method), look)
-        if not self._session.sign_in.is_expired(answer):
-            self._session.learn(number, answer)
-        elif proven:
-            self._session.note_refusal(number, request, answer)
-        return answer
+        with self._slots.taken(look):
+            number, proven = self._ready(request, look)
+            answer = send(request, self._session.headers(request.method), look)
+            if not proven and self._session.may_be_over(request, answer):
+                number, proven = self._renew(number, request, look), True
+                answer = send(request, self._session.headers(request.method), look)
+            if not self._session.sign_in.is_expired(answer):
+                self._session.learn(number, answer)
+            elif proven:
+                self._session.note_refusal(number, request, answer)
+            return answer
 
     def _ready(self, request: Request, look: Look) -> tuple[int, bool]:
         """The session's number, and whether it was made just now, so that another one would be no better."""
         number = self._session.number
-        return (number, False) if number else (self._renew(0, request, look), True)
+        if number and not self._session.sign_in.is_over():
+            return number, False
+        return self._renew(number, request, look), True
 
     def _renew(self, number: int, request: Request, look: Look) -> int:
         """A new session, made by us or by another thread; for a change its failure means that nothing was sent."""
@@ -204,25 +266,41 @@ class BackendClient:
             # what was not found is the way to sign in: the thing that was asked for may well be there
             kind = NeverSent if request.changes else UnreadableAnswer
             text = f"signing in failed: {error.message}"
-            raise kind(text, operation=error.operation, remedy=ask_again(self.backend)) from error
+            raise kind(
+                text, operation=error.operation, remedy=ask_again(self.connection.places.address)
+            ) from error
 
     def _sender(self, operation: str, look: Look) -> Send:
         """`Send` for the session: read as a read is, whatever its method, because a login may be repeated."""
 
-        def send(
-            method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Json = None
-        ) -> Answer:
-            request = Request(
-                backend=self.backend,
-                operation=operation,
-                method=method,
-                path=path,
-                headers=headers,
-                body=body,
-            )
+        def exchange(request: Request) -> Answer:
             answer = self._wire.send(request, {}, look)
             if answer.is_success and answer.body is None and not answer.foreign:
                 return answer
             return interpret(request, answer, self._dialect, self._redact)
 
-        return send
+        return _Sender(self.connection, operation, look, exchange)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Fits `drivers.session.Send`."""
+
+    connection: Connection
+    operation: str
+    look: Look
+    exchange: Callable[[Request], Answer]
+
+    def __call__(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Json = None
+    ) -> Answer:
+        request = Request(
+            backend=self.connection.backend,
+            address_place=self.connection.places.address,
+            operation=self.operation,
+            method=method,
+            path=path,
+            headers=headers,
+            body=body,
+        )
+        return self.exchange(request)

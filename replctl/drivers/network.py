@@ -20,7 +20,8 @@ import httpcore
 import httpx
 
 from replctl.clock import Cancel, Clock
-from replctl.core.errors import Interrupted
+from replctl.core.errors import Interrupted, excerpt
+from replctl.drivers.proxies import Proxy, ProxyFailed
 from replctl.resilience import SLICE_SECONDS
 
 KEEP_ALIVE_SECONDS = 55.0  # longer than a tick of the daemon, shorter than what servers usually grant
@@ -28,10 +29,11 @@ FRESH = "replctl.fresh"  # the request extension that asks for a connection of i
 
 
 class Network(httpcore.NetworkBackend):
-    """TCP whose operations end with the deadline that their thread has set by `until`."""
+    """TCP whose operations end with the deadline that their thread has set by `until`; through a proxy, if given."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, proxy: Proxy | None = None) -> None:
         self._clock = clock
+        self._proxy = proxy
         self._here = threading.local()
         self._sockets = httpcore.SyncBackend()
 
@@ -49,10 +51,14 @@ class Network(httpcore.NetworkBackend):
 
     def bounded(self, seconds: float | None, too_late: type[httpcore.TimeoutException]) -> float:
         """The time-out of one operation; raises `too_late` when there is no time left for any."""
-        left: float = self._here.deadline - self._clock.monotonic()
+        left = self._left()
         if left <= 0:
             raise too_late("the deadline has passed")
         return left if seconds is None else min(seconds, left)
+
+    def _left(self) -> float:
+        left: float = self._here.deadline - self._clock.monotonic()
+        return left
 
     def read(self, stream: httpcore.NetworkStream, max_bytes: int, timeout: float | None) -> bytes:
         """What has come in; raises Interrupted when the cancel is set meanwhile."""
@@ -66,6 +72,9 @@ class Network(httpcore.NetworkBackend):
             try:
                 return stream.read(max_bytes, piece)
             except httpcore.ReadTimeout:
+                left = min(
+                    left, self._left()
+                )  # the clock that was handed in may run faster than the sockets'
                 if left <= 0:
                     raise
         raise Interrupted("interrupted while waiting for the answer")
@@ -77,6 +86,34 @@ class Network(httpcore.NetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the host, or to the proxy and through it."""
+        proxy = self._proxy
+        if proxy is None:
+            return self._connected(host, port, timeout, local_address, socket_options)
+        stream = self._to_proxy(proxy, timeout, local_address, socket_options)
+        try:
+            return proxy.tunnel(stream, host, port, self.bounded(timeout, httpcore.ConnectTimeout))
+        except BaseException:
+            stream.close()
+            raise
+
+    def _to_proxy(
+        self, proxy: Proxy, timeout: float | None, local_address: str | None, options: Iterable[Any] | None
+    ) -> httpcore.NetworkStream:
+        try:
+            return self._connected(proxy.host, proxy.port, timeout, local_address, options)
+        except httpcore.ConnectError as error:
+            failed = ProxyFailed(proxy, f"cannot be connected to: {excerpt(str(error))}")
+            raise httpcore.ConnectError(str(failed)) from failed
+
+    def _connected(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[Any] | None,
     ) -> httpcore.NetworkStream:
         """Connect to the first of the name's addresses that answers; a dead one only costs its fair share."""
         seconds = self.bounded(timeout, httpcore.ConnectTimeout)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from replctl.clock import Clock
-from replctl.core.errors import ReplctlError, Unauthorized
+from replctl.core.errors import NoCredential, ReplctlError, Unauthorized
 from replctl.drivers.answers import FORBIDDEN, Answer, Json, Request
 from replctl.resilience import Look, held
 
@@ -30,7 +30,11 @@ class Send(Protocol):
     """One request with no headers but those given, for `SignIn`: the answer when it is a success, else an error.
 
     401 raises Unauthorized, 403 Forbidden; a redirect is no success. Nothing is retried. A success may be empty.
+    `look` is how long there is for all of it.
     """
+
+    @property
+    def look(self) -> Look: ...
 
     def __call__(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Json = None
@@ -51,6 +55,10 @@ class SignIn(Protocol):
     def headers(self, method: str) -> Mapping[str, str]: ...
     def learn(self, response: Answer) -> None: ...
     def logout(self, send: Send) -> None: ...
+
+    def is_over(self) -> bool:
+        """Whether the session is known to have ended, so that nothing need be sent to find out."""
+        ...
 
     def is_expired(self, response: Answer) -> bool:
         """Whether this may be what a session that ended looks like: e.g. 401, 403, a redirect to the login."""
@@ -100,7 +108,7 @@ class Session:
         if answer.status == FORBIDDEN:
             self._forbidden[request.operation] = self._clock.monotonic() + FORBIDDEN_SECONDS
             return
-        text = f"it took the password, but answers {answer.status} to the session that it gave"
+        text = f"signing in went well, and it answers {answer.status} all the same"
         error = Unauthorized(text, remedy="check the account on the backend", operation=request.operation)
         with self._learning:
             self._refusals += 1
@@ -141,7 +149,9 @@ class Session:
         try:
             self.sign_in.login(send)
         except Unauthorized as error:
-            self._remember(error, LOGIN_REFUSED_SECONDS)
+            # nobody locks an account for a login that was never tried
+            asked = not isinstance(error, NoCredential)
+            self._remember(error, LOGIN_REFUSED_SECONDS if asked else 0.0)
             raise
         except ReplctlError as error:
             self._remember(error, 0.0)

@@ -15,8 +15,9 @@ import socket
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ from replctl.core.events import Noticed, Report
 from replctl.correlation import current
 from replctl.drivers.answers import LARGEST_BODY_BYTES, LOOK_FIRST, Answer, Request, ask_again, parse
 from replctl.drivers.network import FRESH, Network, Transport
+from replctl.drivers.proxies import Proxy, ProxyFailed
+from replctl.drivers.streaming import Stream
 from replctl.resilience import Look, NotAsked
 
 HTTPS_PORT = 443
@@ -60,26 +63,40 @@ class ClientIdentity:
 class Tls:
     """How the backend proves who it is, and how we do, where that is by a certificate.
 
-    `ca_file`, or the PEM in `ca_pem`, alone is trusted when given; else the system's authorities.
+    `ca_file`, or the PEM in `ca_pem`, alone is trusted when given; else the system's authorities. With both, `ca_pem`
+    is what the file held. `server_name` is the name to ask for and to verify, where it is not the address's.
+    `unverified_by` says where verifying was turned off.
     """
 
     ca_file: Path | None = None
     ca_pem: str | None = None
     verify: bool = True
     identity: ClientIdentity | None = None
+    server_name: str | None = None
+    unverified_by: str = "tls.verify: false"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where it is written who a backend is, for those who must mend it."""
+
+    address: str
+    authority: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """Where a backend is and how patient to be with it. `url` is `https://host[:port]`; raises InvalidInput.
 
-    `base_path` stands before the path of every request, e.g. `/api/rest`.
+    `base_path` stands before the path of every request, e.g. `/api/rest`. `proxy` is the way there, if not direct.
     """
 
     backend: str
     url: str
     base_path: str = ""
     tls: Tls = field(default_factory=Tls)
+    proxy: Proxy | None = None
+    written: Places | None = None
     connect_timeout_seconds: float = 5.0
     read_timeout_seconds: float = 30.0
     max_concurrency: int = 8
@@ -95,6 +112,12 @@ class Connection:
             place = f"backends.{self.backend}.url"
             allowed = "must be https://HOST or https://HOST:PORT, without a user, a path or a query"
             raise InvalidInput(f"{place}: {allowed}", findings=[Finding(place, "the address", allowed)])
+
+    @property
+    def places(self) -> Places:
+        """Where address and authority are written; by default our own configuration."""
+        place = f"backends.{self.backend}"
+        return self.written or Places(f"{place}.url", f"{place}.tls.ca_file")
 
     @property
     def origin(self) -> str:
@@ -140,27 +163,42 @@ class Course:
         return closed and self.reused and self.left and not self.answered
 
 
-class Wire:
-    """The httpx client, made when it is first needed; sends one request and gives back whatever answer comes."""
+@dataclass(slots=True, eq=False)
+class _Made:
+    """An httpx client, what it was made for, and how many requests are under way in it."""
 
-    def __init__(self, connection: Connection, clock: Clock, report: Report) -> None:
+    client: httpx.Client
+    tls: Tls
+    users: int = 0
+
+
+class Wire:
+    """The httpx client, made when it is first needed; sends one request and gives back whatever answer comes.
+
+    `tls` tells how things stand with certificates now, where they are renewed while we run: connections of before
+    are not used any more, and those that are in use end with what they are used for.
+    """
+
+    def __init__(
+        self, connection: Connection, clock: Clock, report: Report, tls: Callable[[], Tls] | None = None
+    ) -> None:
         self._connection = connection
         self._clock = clock
         self._report = report
-        self._network = Network(clock)
+        self._tls = tls or (lambda: connection.tls)
+        self._network = Network(clock, connection.proxy)
         self._making = threading.Lock()
-        self._made: httpx.Client | None = None
+        self._made: _Made | None = None
+        self._retired: list[_Made] = []
         self._closed = False
+        self._said_unverified = False
 
     def send(self, request: Request, sign_in: Mapping[str, str], look: Look) -> Answer:
         """Raises core.errors for what httpx and the sockets raise; an answer of any status is handed back.
 
         A read that met a kept connection which the server had closed is sent again at once, on a fresh one.
         """
-        if self._closed:
-            raise Interrupted("the connection to it was given up meanwhile")
-        if not look.remaining(self._clock):
-            raise NotAsked("the deadline passed before it was asked")
+        self._refuse_in_vain(look)
         fresh = request.changes
         while True:
             course = Course(self._clock)
@@ -172,37 +210,66 @@ class Wire:
                     continue
                 raise translate(error, request, self._connection, course) from error
 
+    def open(
+        self, request: Request, sign_in: Mapping[str, str], look: Look, idle_seconds: float
+    ) -> tuple[Answer, Stream | None]:
+        """Send a read whose answer goes on. A success comes with its stream, which the caller must close.
+
+        Always on a connection of its own. Raises as `send` does.
+        """
+        self._refuse_in_vain(look)
+        course, made = Course(self._clock), self._take()
+        stream: Stream | None = None
+        try:
+            message = self._build(made, request, sign_in, fresh=True, course=course)
+            with self._network.until(self._patience(look), look.cancel):
+                response = made.client.send(message, auth=None, stream=True)
+                if response.is_success:
+                    stream = Stream(
+                        response,
+                        self._network,
+                        self._clock,
+                        idle_seconds=idle_seconds,
+                        lost=lambda error: translate(error, request, self._connection, course),
+                        let_go=lambda: self._give_back(made),
+                    )
+                    return _answer(response, b"", course), stream
+                return self._drain(response, course), None
+        except httpx.HTTPError as error:
+            raise translate(error, request, self._connection, course) from error
+        finally:
+            if stream is None:
+                self._give_back(made)
+
     def close(self) -> None:
         with self._making:
             self._closed = True
-            if self._made is not None:
-                self._made.close()
+            for made in (*self._retired, *([self._made] if self._made is not None else [])):
+                made.client.close()
+
+    def _refuse_in_vain(self, look: Look) -> None:
+        if self._closed:
+            raise Interrupted("the connection to it was given up meanwhile")
+        if not look.remaining(self._clock):
+            raise NotAsked("the deadline passed before it was asked")
 
     def _exchange(
         self, request: Request, sign_in: Mapping[str, str], look: Look, course: Course, *, fresh: bool
     ) -> Answer:
-        client = self._client()
-        message = self._build(client, request, sign_in)
-        message.extensions = {**message.extensions, "trace": course, FRESH: fresh}
-        # a change that was sent is waited for, cancelled or not: giving up would only make its outcome unknown
-        cancel, until = (None, look.deadline) if request.changes else (look.cancel, self._patience(look))
-        with self._network.until(until, cancel):
-            response = client.send(message, auth=None, stream=True)
-            try:
-                content = _drained(response)
-            finally:
-                response.close()
-        body, foreign = (None, True) if content is None else parse(content)
-        return Answer(
-            status=response.status_code,
-            headers=response.headers,
-            body=body,
-            foreign=foreign,
-            elapsed_seconds=course.elapsed_seconds,
-            sent_at=course.sent_at,
-            received_at=course.received_at,
-            cookies=_cookies(response.headers.get_list("set-cookie")),
-        )
+        with self._borrowed() as made:
+            message = self._build(made, request, sign_in, fresh=fresh, course=course)
+            # a change that was sent is waited for, cancelled or not: giving up would only make its outcome unknown
+            cancel, until = (None, look.deadline) if request.changes else (look.cancel, self._patience(look))
+            with self._network.until(until, cancel):
+                return self._drain(made.client.send(message, auth=None, stream=True), course)
+
+    @staticmethod
+    def _drain(response: httpx.Response, course: Course) -> Answer:
+        try:
+            content = _drained(response)
+        finally:
+            response.close()
+        return _answer(response, content, course)
 
     def _patience(self, look: Look) -> float:
         """Until when the answer to a read is waited for, on the monotonic clock."""
@@ -210,29 +277,60 @@ class Wire:
             return look.deadline
         return min(look.deadline, self._clock.monotonic() + look.silence_seconds)
 
-    def _build(self, client: httpx.Client, request: Request, sign_in: Mapping[str, str]) -> httpx.Request:
+    def _build(
+        self, made: _Made, request: Request, sign_in: Mapping[str, str], *, fresh: bool, course: Course
+    ) -> httpx.Request:
         if not request.path.startswith("/"):
             raise ValueError(f"{request.path!r} is not a path on the backend")
         read = request.read_timeout_seconds or self._connection.read_timeout_seconds
-        return client.build_request(
+        extensions: dict[str, Any] = {"trace": course, FRESH: fresh}
+        if made.tls.server_name is not None:
+            extensions["sni_hostname"] = made.tls.server_name
+        return made.client.build_request(
             request.method,
             self._connection.origin + self._connection.base_path + request.path,
             params=request.params,
             json=request.body,
             headers=_encoded({**_correlation(), **sign_in, **(request.headers or {})}),
             timeout=httpx.Timeout(read, connect=self._connection.connect_timeout_seconds),
+            extensions=extensions,
         )
 
-    def _client(self) -> httpx.Client:
-        if self._made is None:
-            with self._making:
-                if self._made is None:
-                    self._made = self._make()
-        return self._made
+    @contextmanager
+    def _borrowed(self) -> Iterator[_Made]:
+        made = self._take()
+        try:
+            yield made
+        finally:
+            self._give_back(made)
 
-    def _make(self) -> httpx.Client:
-        """No redirects, no proxies, no netrc, and no cookie jar: the session keeps its cookies itself."""
-        transport = Transport(self._context(), self._network, self._connection.max_concurrency)
+    def _take(self) -> _Made:
+        """The client for the certificates of now; the one of before is closed when nobody uses it any more."""
+        tls = self._tls()
+        with self._making:
+            before = self._made
+            if before is None or (before.tls is not tls and before.tls != tls):
+                self._made = _Made(self._make(tls), tls)
+                if before is not None:
+                    self._retired.append(before)
+                    self._clear()
+            assert self._made is not None
+            self._made.users += 1
+            return self._made
+
+    def _give_back(self, made: _Made) -> None:
+        with self._making:
+            made.users -= 1
+            self._clear()
+
+    def _clear(self) -> None:
+        for made in [each for each in self._retired if not each.users]:
+            self._retired.remove(made)
+            made.client.close()
+
+    def _make(self, tls: Tls) -> httpx.Client:
+        """No redirects, no netrc, no proxy but ours, and no cookie jar: the session keeps its cookies itself."""
+        transport = Transport(self._context(tls), self._network, self._connection.max_concurrency)
         no_cookies = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
         return httpx.Client(
             transport=transport,
@@ -242,12 +340,13 @@ class Wire:
             headers={"Accept": "application/json", "User-Agent": "replctl"},
         )
 
-    def _context(self) -> ssl.SSLContext:
-        connection = self._connection
-        context = context_for(connection)
-        if not connection.tls.verify:
-            text = "TLS is not verified (tls.verify: false): whoever answers at the address is given the password"
-            self._report(Noticed(topic="tls-not-verified", message=text, backend=connection.backend))
+    def _context(self, tls: Tls) -> ssl.SSLContext:
+        context = context_for(replace(self._connection, tls=tls))
+        if not tls.verify and not self._said_unverified:
+            self._said_unverified = True
+            whom = "whoever answers at the address is given the password"
+            text = f"TLS is not verified ({tls.unverified_by}): {whom}"
+            self._report(Noticed(topic="tls-not-verified", message=text, backend=self._connection.backend))
         return context
 
 
@@ -255,11 +354,11 @@ def context_for(connection: Connection) -> ssl.SSLContext:
     """How the backend's certificate is judged; raises TlsFailed for a ca_file that holds none."""
     backend, tls = connection.backend, connection.tls
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file, cadata=tls.ca_pem)
-    except OSError as error:  # ssl.SSLError is one too: a file that holds no certificate
+        context = _trusting(tls)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError: a file that holds no certificate
         raise TlsFailed(
             f"the certificates in {tls.ca_file or 'the configuration'} cannot be read: {error}",
-            remedy=f"mend the file, or backends.{backend}.tls.ca_file",
+            remedy=f"mend the file, or {connection.places.authority}",
             backend=backend,
         ) from error
     if not tls.verify:
@@ -270,13 +369,21 @@ def context_for(connection: Connection) -> ssl.SSLContext:
     return context
 
 
+def _trusting(tls: Tls) -> ssl.SSLContext:
+    if tls.ca_pem is not None:
+        # never empty: with nothing to load, the system's authorities would be trusted instead
+        return ssl.create_default_context(cadata=tls.ca_pem or "no certificate")
+    return ssl.create_default_context(cafile=tls.ca_file)
+
+
 def _show(context: ssl.SSLContext, identity: ClientIdentity, backend: str) -> None:
     """Load what we show; OpenSSL takes it from a file only, which our user alone can read and which is gone after."""
     with tempfile.NamedTemporaryFile(prefix="replctl-") as kept:
         kept.write(identity.certificate + b"\n" + identity.key)
         kept.flush()
         try:
-            context.load_cert_chain(kept.name)
+            # with no password given, OpenSSL would ask for one at the terminal
+            context.load_cert_chain(kept.name, password="")
         except OSError:  # its text tells nothing of use, and might tell of the key
             raise TlsFailed(
                 "the client certificate and its key cannot be used",
@@ -297,7 +404,7 @@ def translate(
             remedy=LOOK_FIRST,
         )
     else:
-        trouble = _of_reading(error, request, course)
+        trouble = _of_reading(error, connection, course)
     trouble.backend, trouble.operation = request.backend, request.operation
     return trouble
 
@@ -306,11 +413,13 @@ _CONNECTING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 
 
 def _of_connecting(error: httpx.HTTPError, connection: Connection) -> ReplctlError:
-    host, place = connection.host, f"backends.{connection.backend}"
+    host, place = connection.host, connection.places.address
     for cause in _causes(error):
+        if isinstance(cause, ProxyFailed):
+            return NeverSent(str(cause.strerror), remedy="check the proxy, and whether one is needed at all")
         if isinstance(cause, socket.gaierror):
             text = f"the name {host} cannot be resolved: {excerpt(str(cause.strerror or cause))}"
-            return NameUnresolved(text, remedy=f"check {place}.url and the resolver of this machine")
+            return NameUnresolved(text, remedy=f"check {place} and the resolver of this machine")
         if isinstance(cause, ssl.SSLError) and not isinstance(
             cause, ssl.SSLEOFError | ssl.SSLZeroReturnError
         ):
@@ -320,29 +429,29 @@ def _of_connecting(error: httpx.HTTPError, connection: Connection) -> ReplctlErr
     else:
         last = next((cause for cause in _causes(error) if isinstance(cause, OSError)), None)
         reason = f"cannot be connected to: {excerpt(last.strerror or str(last) if last else str(error))}"
-    return NeverSent(f"{host} {reason}", remedy=ask_again(connection.backend))
+    return NeverSent(f"{host} {reason}", remedy=ask_again(place))
 
 
 def tls_failure(error: ssl.SSLError, connection: Connection) -> TlsFailed:
     """A failed handshake in words, with what to do about it."""
-    host, place = connection.host, f"backends.{connection.backend}"
+    host, place, authority = connection.host, connection.places.address, connection.places.authority
     if not isinstance(error, ssl.SSLCertVerificationError):
         text = f"{host} does not speak TLS as we do: {excerpt(error.reason or str(error))}"
-        return TlsFailed(text, remedy=f"check the port in {place}.url: it must be the one for HTTPS")
+        return TlsFailed(text, remedy=f"check the port in {place}: it must be the one for HTTPS")
     remedies = {
         EXPIRED_CERTIFICATE: "renew the certificate of the backend, and check the clock of this machine",
         NOT_YET_VALID: "check the clock of this machine",
-        WRONG_HOST: f"use a name that the certificate bears in {place}.url",
-        WRONG_ADDRESS: f"use a name that the certificate bears in {place}.url",
+        WRONG_HOST: f"use a name that the certificate bears in {place}",
+        WRONG_ADDRESS: f"use a name that the certificate bears in {place}",
     }
-    remedy = remedies.get(error.verify_code, f"name the authority that signed it in {place}.tls.ca_file")
+    remedy = remedies.get(error.verify_code, f"name the authority that signed it in {authority}")
     return TlsFailed(
         f"the certificate of {host} is not trusted: {excerpt(error.verify_message)}", remedy=remedy
     )
 
 
-def _of_reading(error: httpx.HTTPError, request: Request, course: Course) -> ReplctlError:
-    text, remedy = _lost(error, course), ask_again(request.backend)
+def _of_reading(error: httpx.HTTPError, connection: Connection, course: Course) -> ReplctlError:
+    text, remedy = _lost(error, course), ask_again(connection.places.address)
     if isinstance(error, httpx.TimeoutException):
         return TimedOut(text, remedy=remedy)
     if isinstance(error, httpx.DecodingError) or _is_gibberish(error):
@@ -372,6 +481,20 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while cause is not None:
         yield cause
         cause = cause.__cause__ or cause.__context__
+
+
+def _answer(response: httpx.Response, content: bytes | None, course: Course) -> Answer:
+    body, foreign = (None, True) if content is None else parse(content)
+    return Answer(
+        status=response.status_code,
+        headers=response.headers,
+        body=body,
+        foreign=foreign,
+        elapsed_seconds=course.elapsed_seconds,
+        sent_at=course.sent_at,
+        received_at=course.received_at,
+        cookies=_cookies(response.headers.get_list("set-cookie")),
+    )
 
 
 def _drained(response: httpx.Response) -> bytes | None:

@@ -68,6 +68,10 @@ class PowerStoreSignIn:
         send("POST", "/logout", headers=self.headers("POST"))
         self._held = _Held(_NONE, None)
 
+    def is_over(self) -> bool:
+        """Arrays do not say how long a session lasts."""
+        return False
+
     def is_expired(self, response: Answer) -> bool:
         """Whether a session that ended may be answered so."""
         return response.status in EXPIRED_STATUSES or response.is_redirect

@@ -57,6 +57,10 @@ class TokenSignIn:
     def logout(self, send: Send) -> None:
         """There is no session to end."""
 
+    def is_over(self) -> bool:
+        """A token does not say how long it lasts."""
+        return False
+
     def is_expired(self, response: Answer) -> bool:
         """Only 401: a 403 is about rights (CT §12.4), and another reading of the token would not help."""
         return response.status == UNAUTHORIZED
