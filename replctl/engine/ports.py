@@ -66,6 +66,7 @@ class Store(Protocol):
     Writers raise StoreRefused when the store cannot be written; readers work on a read-only store.
     """
 
+    @property
     def is_there(self) -> bool:
         """Whether anything was ever written to it."""
         ...
