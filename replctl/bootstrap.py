@@ -71,7 +71,7 @@ class Services:
 
     def close(self) -> None:
         self.engine.close()
-        if self.store.is_there:  # who only looks makes none
+        if self.store.is_there():  # who only looks makes none
             self.tally.flush(self.store.add_counts)
         self.store.close()
 
@@ -207,7 +207,9 @@ class _Opener:
         return driver
 
     def _password(self, backend: str) -> Secret:
-        reading = resolve_secret(self.settings, backend)
+        configured = self.settings.backends[backend]
+        key = "ontap.password" if configured.kind == "trident" else "password"
+        reading = resolve_secret(self.settings, backend, key)
         if reading.notice is not None:
             self.report(Noticed(topic="secret", message=str(reading.notice), backend=backend))
         username = getattr(self.settings.backends[backend], "username", None)

@@ -56,6 +56,16 @@ def subject() -> tuple[str, str]:
     return _subject.get()
 
 
+@contextmanager
+def speaking_of(namespace: str, name: str) -> Iterator[None]:
+    """Do what follows for one replication, before it has an id of its own."""
+    about = _subject.set((namespace, name))
+    try:
+        yield
+    finally:
+        _subject.reset(about)
+
+
 def current() -> str:
     """The id of what this thread is doing; empty outside of a `correlation`."""
     return _current.get()

@@ -31,8 +31,10 @@ LOCAL, PEER = "west", "east"  # of every entry
 ARRAYS = (LOCAL, PEER)
 WARM_UP_SECONDS = 900.0  # so that the stamps of the last copy are by the clocks as they are set
 CALM_SECONDS = 200.0
+VIEWS_LAG_SECONDS = 5.0  # the array's answers, and a look that had to be repeated
 DEEDS = (3, 7)  # commands of a storm, at least and at most
 ROUNDS_TO_SETTLE = 8
+STUCK = "a planned promotion does not go in fair weather"
 UNPLANNED = ("--peer-is-down", "--peer-is-fenced", "--from-replica")
 STILL_OPEN = frozenset({8, 9, 130})
 NOTHING_CHANGED = frozenset({1, 2, 4, 5, 6, 7, 11})
@@ -135,6 +137,7 @@ class Storm:
         self.hurried = self.chance.random() < 0.15
         self.unplanned = False
         self.foreign = False
+        self.foreign_at = 0.0
         self.next: list[str] = []
         self.began = self.clock.now()
 
@@ -245,7 +248,8 @@ class Storm:
         array = self.chance.choice(ARRAYS)
         body = {"is_planned": True, "reverse": self.chance.random() < 0.5} if action == "failover" else None
         answer = self.world.control.gui(LEDGER, array, action, body)
-        self.foreign = self.foreign or answer["status"] == 202
+        if answer["status"] == 202:
+            self.foreign, self.foreign_at = True, self.clock.now()
         return f"another client: {action} on {array}: {answer['status']}"
 
     def _hosts(self) -> str:
@@ -457,6 +461,8 @@ class Storm:
         new = deed.new_source
         if new is None or deed.speaks_of("op", "abandon") or self._was_over(deed):
             return
+        if deed.outcome == "unchanged" and self.clock.now() - self.foreign_at < VIEWS_LAG_SECONDS:
+            return  # nobody can see yet what another client has just set going
         truth = self.world.truth()
         alone = self._acknowledged(deed) and deed.argv[0] != "reprotect"
         right = truth["role"][new] == "Source" and (alone or truth["role"][other(new)] == "Destination")
@@ -580,7 +586,7 @@ class Storm:
             argv = [*self.next, "--probe"] if self.next else ["promote", LEDGER, "--probe"]
             argv = list(dict.fromkeys(argv))
         else:
-            self.breaks("a planned promotion does not go in fair weather")
+            self.breaks(STUCK)
 
     def _close_the_books(self, store: Path) -> None:
         listed = self.world.run("op", "list", "--open", "-o", "json", state_dir=store).json["operations"]

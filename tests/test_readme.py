@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from replctl.cli.app import command
+from replctl.core.model import Observation, Pair, Side
 from replctl.core.outcomes import ExitCode
-from replctl.drivers import REGISTRY
+from replctl.core.plans import Course
+from replctl.drivers.trident.recipe import TridentRecipe
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -167,7 +169,9 @@ def test_what_it_says_is_not_there_is_not_there() -> None:
     assert named
     assert named & there == set()
     assert "watch" not in {option.name for option in command().commands["status"].params}
-    assert ("Trident" in section) is ("trident" not in REGISTRY.kinds)
+    end = Observation(backend="k8s-west", observed_at=0.0)
+    steps = TridentRecipe().steps(Course.SWITCH, Side.LOCAL, Pair(end, end), {})
+    assert ("Trident" in section) is (steps == ())
 
 
 def test_its_commands_are_what_ci_runs() -> None:

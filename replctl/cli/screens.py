@@ -13,7 +13,7 @@ from dataclasses import replace
 from replctl.cli.documents import backend_of
 from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrapped
 from replctl.core.durations import format_duration, format_time
-from replctl.core.errors import Finding
+from replctl.core.errors import Finding, Locked, StoreRefused
 from replctl.core.guards import GUARDS
 from replctl.core.journal import Drill, OperationRecord, StepPhase, StepRecord
 from replctl.core.model import Holder, Pair, State, Verb
@@ -216,7 +216,7 @@ def result(done: OperationResult, now: float, width: int | None) -> list[Line]:
         lines.extend(loss(done.data_loss, now, room))
     if done.holder is not None:
         lines.extend(_holder(done.holder, now))
-    if done.failure is not None:
+    if done.failure is not None and not _is_told_by_holder(done):
         lines.extend(failure(done.failure, room, indent=2))
     if done.refusal is not None:  # a guard spoke up on the way, when something may have been changed already
         lines.extend(_grounds(replace(done.refusal, data_loss=None), now, room))
@@ -319,6 +319,8 @@ def _headline(done: OperationResult) -> str:
             return f"{done.verb} failed{on}; no change was accepted"
         case Outcome.CONFLICT:
             return f"{done.verb}: somebody else is at it; nothing was changed"
+        case Outcome.UNAUTHORIZED if done.failure is not None and done.failure.code == StoreRefused.code:
+            return f"{done.verb}: not without a store to write to; nothing was changed"
     return f"{done.verb}: {done.outcome.value.replace('_', ' ')}; nothing was changed"
 
 
@@ -372,6 +374,12 @@ def _holder(holder: Holder, now: float) -> list[Line]:
     if holder.operation_id:
         lines.append(line("  next: ", Span(f"replctl op wait {holder.operation_id}", Role.TYPE)))
     return lines
+
+
+def _is_told_by_holder(done: OperationResult) -> bool:
+    """Whether the failure would only say once more who holds the lock, and what to type."""
+    said = done.holder is not None and done.holder.operation_id is not None
+    return said and done.failure is not None and done.failure.code == Locked.code
 
 
 def _footer(done: OperationResult) -> list[Line]:

@@ -1,4 +1,4 @@
-"""`simulate`: two linked arrays on this machine, over real sockets and TLS, for trying things out."""
+"""`simulate`: linked arrays, or clusters, on this machine, over real sockets and TLS, for trying things out."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def simulate(
     ] = False,
     common: Common,
 ) -> int:
-    """Serve two simulated, linked arrays until Ctrl-C.
+    """Serve two simulated, linked arrays until Ctrl-C; with --vendors also two Kubernetes clusters with Trident.
 
     Writes configuration and credentials into DIR, and prints one JSON line once the arrays answer.
     """
@@ -69,7 +69,7 @@ def simulate(
         seed=seed,
         speed=speed,
         assumptions=_pairs(assume or []),
-        vendors=tuple(vendors.split(",")) if vendors else DEFAULT_VENDORS,
+        vendors=DEFAULT_VENDORS if vendors is None else tuple(word.strip() for word in vendors.split(",")),
     )
     return _serve(context.obj, output, options)
 
@@ -118,11 +118,13 @@ def _serve(here: Surroundings, output: Output, options: Options) -> int:
 def started(options: Options) -> Simulator:
     """A running simulator; raises InvalidInput for what it cannot be told."""
     from replctl.core.errors import InvalidInput
-    from replctl.simulator import Simulator
+    from replctl.simulator import Simulator, UnknownVendor
 
     try:
         options.directory.mkdir(parents=True, exist_ok=True)
         return Simulator(options).start()
+    except UnknownVendor as error:
+        raise InvalidInput(f"--vendors: {error}") from error
     except ValueError as error:
         raise InvalidInput(str(error), remedy="replctl simulate --assumptions") from error
     except OSError as error:

@@ -47,10 +47,10 @@ def judge(intent: Intent, source: Observation, replica: Observation) -> Verdict:
 def _start(source: Observation, replica: Observation, snapshot: str | None) -> Verdict:
     if source.state is not State.SOURCE or replica.state not in _HOLDS_A_COPY:
         return refused(source, replica)
+    if replica.state is State.SYNCING:  # a test that runs there all the same proves nothing
+        return Verdict(guards=(GUARDS["incomplete-copy"].says_no(state_fact(replica)),))
     if replica.drill:
         return _runs_already(replica, snapshot)
-    if replica.state is State.SYNCING:
-        return Verdict(guards=(GUARDS["incomplete-copy"].says_no(state_fact(replica)),))
     if "start_test" in replica.permits:
         return Verdict()
     if Mode.SYNCHRONOUS in (source.mode, replica.mode):

@@ -47,6 +47,6 @@ _ALL = (
     Guard("not-a-pair", None, "each end names another counterpart than the file does"),
     Guard("unsupported", None, "replctl does not change things of this kind"),
     Guard("hook-vetoed", None, "the `before_demote` hook did not agree, so nobody was told to step down"),
-    Guard("confirmation", "-y", "a change off a terminal wants to be confirmed"),
+    Guard("confirmation", "-y", "a change wants to be confirmed"),
 )
 GUARDS = {guard.name: guard for guard in _ALL}

@@ -35,6 +35,7 @@ class Names(Protocol):
 class NameStore(Protocol):
     """The part of the store that names need; its reader may raise ReplctlError."""
 
+    def is_there(self) -> bool: ...
     def names(self, subjects: Collection[str]) -> Mapping[str, str]: ...
     def remember_names(self, names: Mapping[str, str | None]) -> None: ...
 
@@ -69,5 +70,7 @@ class KeptNames:
             str(end): json.dumps([known.resource, known.session, known.confirmed_at]) if known else None
             for end, known in found.items()
         }
+        if not self._store.is_there():
+            return  # who only looks makes no store: it may be another user's to make
         if texts:
             self._store.remember_names(texts)

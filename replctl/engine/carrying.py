@@ -419,17 +419,23 @@ class _StepRun:
         """A transient: ours to wait for, unless the backend refused our change and it only began after that."""
         if self.refused is None:
             self.under_way = self.kept.sends > 0
+        self.under_way = self.under_way or self._was_accepted_and_shows(pair)
         if self.under_way or self.kept.sends > 1:
             self.tracker_caused()
             return None
         if self.refused is None or self.carrier.changed:
             return None
-        return endings.stopped(
-            Outcome.CONFLICT,
-            "foreign-operation",
-            f"{self.end.backend} is busy with a change that we did not begin ({self._reads(pair)})",
-            "replctl status; then the command again",
-        )
+        return endings.foreign(self.end.backend, self._reads(pair))
+
+    def _was_accepted_and_shows(self, pair: Pair) -> bool:
+        """The backend took our change, its job broke off at once, and the transient is the one we asked for.
+
+        A job that is refused looks the same, but to call it a stranger's says that nothing of ours was begun.
+        """
+        if self.kept.phase is not StepPhase.ACCEPTED:
+            return False
+        seen = ((pair.end(side), target) for side, _, target in self.step.moves)
+        return any(end.trouble is None and end.changing and end.state is target for end, target in seen)
 
     def _proven_unsent(self) -> tuple[Ending | None, bool]:
         """Both ends have been untouched for long enough: what was sent did not happen."""
@@ -443,7 +449,7 @@ class _StepRun:
 
     def _refusal(self, pair: Pair) -> Ending:
         assert self.refused is not None
-        return self.carrier.failed(self.refused, touched=not self._untouched(pair))
+        return self.carrier.failed(self.refused, touched=self.under_way or not self._untouched(pair))
 
     def _stranded(self, pair: Pair) -> Ending | None:
         """It ended somewhere else: neither where it began nor where it should."""
@@ -468,13 +474,9 @@ class _StepRun:
     def _half_reached(self, side: Side, pair: Pair) -> Ending:
         """Done on one end, and the other can be reached by asking again."""
         here, there = self.backends[side], self.backends[side.other]
-        intent = self.carrier.intent
-        return endings.stopped(
-            Outcome.PARTIAL,
-            "reached-one-end",
-            f"{self.step.name} reached {here} only, not {there}: {self._reads(pair)}",
-            f"replctl {intent.verb.value} {intent.replication.key}",
-        )
+        message = f"{self.step.name} reached {here} only, not {there}: {self._reads(pair)}"
+        remedy = f"replctl {self.carrier.record.verb} {self.carrier.record.replication}"
+        return endings.stopped(Outcome.PARTIAL, "reached-one-end", message, remedy)
 
     def _follow_job(self) -> None:
         """Ask after the backend's own handle of the work: its no comes sooner there than from the states."""
@@ -544,7 +546,8 @@ class _StepRun:
     def _tell(self, pair: Pair) -> None:
         progress = pair.local.progress or pair.peer.progress
         if progress is not None and progress.percent is not None:
-            self.patience.note(progress.percent, self.desk.clock.monotonic(), ours=self._changing(pair))
+            sure = self._changing(pair) or self._all_read(pair)
+            self.patience.note(progress.percent, self.desk.clock.monotonic(), sure=sure)
         self.desk.report(
             StepWaits(
                 operation_id=self.carrier.record.operation_id,

@@ -84,6 +84,16 @@ def world_changed(refusal: Refusal | None, *, changed: bool) -> Ending:
     return Ending(Outcome.PARTIAL if changed else Outcome.CONFLICT, failure, refusal)
 
 
+def foreign(backend: str, reads: str) -> Ending:
+    """The backend refused our change because of another one that is under way there."""
+    return stopped(
+        Outcome.CONFLICT,
+        "foreign-operation",
+        f"{backend} is busy with a change that we did not begin ({reads})",
+        "replctl status; then the command again",
+    )
+
+
 def in_vain(step: StepRecord, operation_id: str, reads: str) -> Ending:
     """It was accepted, its job is over, and nothing shows of it: done and undone again, or never done."""
     return stopped(

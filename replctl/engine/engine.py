@@ -36,7 +36,7 @@ from replctl.core.planner import decide
 from replctl.core.plans import Course, Decision, Goal, Plan, Refusal, Step
 from replctl.core.results import Explanation, Failure, OperationResult, StatusReport
 from replctl.core.surrounding import NOT_ASKED, PROMOTES
-from replctl.correlation import correlation, current, under
+from replctl.correlation import correlation, current, speaking_of, under
 from replctl.engine import counting
 from replctl.engine import drills as testing
 from replctl.engine.backends import Backends
@@ -142,7 +142,8 @@ class Engine:
         facing = [intent.facing for intent in intents]
         unplanned = any(intent.acknowledged.unplanned for intent in intents)
         look = self._look(request, PROPOSE_SECONDS, retry=True, probe=unplanned, many=len(intents))
-        pairs = self._watcher.pairs_for(facing, look)
+        with speaking_of(*_the_only(facing)):
+            pairs = self._watcher.pairs_for(facing, look)
         told = self._watcher.told([intent.replication.key for intent in facing])
         judged = [self._judge(intent, pairs[intent.replication.key], told) for intent in facing]
         if not dry and (counts := counting.of_judged(intents, judged)):
@@ -573,6 +574,12 @@ def _other_site(intent: Intent, pair: Pair) -> str:
 
 def _plain_intent(verb: Verb, replication: Replication) -> Intent:
     return Intent(verb=verb, replication=replication)
+
+
+def _the_only(intents: Sequence[Intent]) -> tuple[str, str]:
+    """Namespace and name of the replication that a look is for; empty when it is for several."""
+    replications = [intent.replication for intent in intents]
+    return (replications[0].namespace, replications[0].name) if len(replications) == 1 else ("", "")
 
 
 def _operation_id() -> str:

@@ -117,7 +117,7 @@ class Watcher:
     ) -> ReplicationStatus:
         """`before` is what was seen last of the ends that did not answer now."""
         key = replication.key
-        health, message = judge(pair)
+        health, message = judge(pair, replication.rpo_seconds)
         unverified = memory.unverified(key)
         operations = memory.operations(key, open_only=True, limit=1)
         point = _point_of(pair, key, before)

@@ -19,13 +19,14 @@ class Patience:
     def until(self) -> float:
         return self.moved_at + GRACE_SECONDS
 
-    def note(self, percent: float, now: float, *, ours: bool) -> None:
-        """One more reading. In a transient of `ours` each move counts, else a new height only.
+    def note(self, percent: float, now: float, *, sure: bool) -> None:
+        """One more reading. Each move counts when it is `sure` to be what is waited for, else a new height only.
 
-        The regular copies begin at 0 again and again; they are not what is waited for, and must not hold it up
-        for ever while the other end cannot be read.
+        It is sure in the transient that was asked for, and when all that the step speaks of is read. Otherwise it may
+        be that of the regular copies, which begin at 0 again and again: they must not hold up for ever what waits for
+        an end that cannot be read.
         """
-        if percent > self._highest or (ours and percent != self._percent):
+        if percent > self._highest or (sure and percent != self._percent):
             self.moved_at = now
         self._percent = percent
         self._highest = max(self._highest, percent)

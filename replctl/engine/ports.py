@@ -66,7 +66,6 @@ class Store(Protocol):
     Writers raise StoreRefused when the store cannot be written; readers work on a read-only store.
     """
 
-    @property
     def is_there(self) -> bool:
         """Whether anything was ever written to it."""
         ...

@@ -2,6 +2,6 @@
 
 from replctl.simulator.app import Options, Simulator
 from replctl.simulator.assumptions import list_assumptions
-from replctl.simulator.scene import DEFAULT_VENDORS
+from replctl.simulator.scene import DEFAULT_VENDORS, UnknownVendor
 
-__all__ = ["DEFAULT_VENDORS", "Options", "Simulator", "list_assumptions"]
+__all__ = ["DEFAULT_VENDORS", "Options", "Simulator", "UnknownVendor", "list_assumptions"]

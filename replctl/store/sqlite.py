@@ -51,7 +51,6 @@ class SqliteStore(History, Memory):
         super().__init__(database, clock, history_keep_seconds)
         self._held: dict[str, Held] = {}
 
-    @property
     def is_there(self) -> bool:
         """Whether anything was ever written to it."""
         return self._database.path.exists()

@@ -246,12 +246,18 @@ def test_simulate_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
         str(tmp_path / "new"),
         "--replications",
         "2",
+        "--vendors",
+        "powerstore, trident",
     ]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         assert ready["ready"] is True
         assert Path(ready["config"]).is_file()
+        assert {path.name for path in (tmp_path / "new").glob("kubeconfig-*")} == {
+            "kubeconfig-east.yaml",
+            "kubeconfig-west.yaml",
+        }
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, "", "")
@@ -264,6 +270,8 @@ def test_simulate_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
         (("--dir", "{here}", "--assume", "nonsense"), "NAME=VALUE"),
         (("--dir", "{here}", "--assume", "nonsense=1"), "nonsense"),
         (("--dir", "/dev/null/x"), "/dev/null/x"),
+        (("--dir", "{here}", "--vendors", "powerstore,netapp"), "--vendors: vendors can be"),
+        (("--dir", "{here}", "--vendors", ""), "powerstore and trident"),
     ],
 )
 def test_what_the_simulator_cannot_be_told_is_exit_2(

@@ -297,6 +297,36 @@ def test_a_result_shows_steps_failure_holder_and_what_is_left() -> None:
     )
 
 
+def test_the_loser_of_a_lock_reads_once_who_holds_it_and_what_to_type() -> None:
+    holder = Holder(
+        who=stage.WHO, since=START - 60, command="replctl demote bank/ledger", operation_id="op-6"
+    )
+    locked = Failure(code="locked", message="held by ann", remedy="wait for it, or look: replctl op list")
+    done = stage.result(PROMOTE, Outcome.CONFLICT, holder=holder, failure=locked)
+    shows(
+        screens.result(done, START, 80),
+        """
+        ✗ bank/ledger: promote: somebody else is at it; nothing was changed
+          held by ann on runner, pid 4711: replctl demote bank/ledger, since 1m ago
+          next: replctl op wait op-6
+        """,
+    )
+    early = replace(done, holder=replace(holder, operation_id=None))
+    assert "→ wait for it, or look: replctl op list" in plain(screens.result(early, START, 80))
+
+
+def test_a_full_disk_is_not_told_as_a_wrong_password() -> None:
+    full = Failure(code="store-refused", message="the disk is full", remedy="make room")
+    shows(
+        screens.result(stage.result(PROMOTE, Outcome.UNAUTHORIZED, failure=full), START, 80),
+        """
+        ✗ bank/ledger: promote: not without a store to write to; nothing was changed
+          the disk is full
+          → make room
+        """,
+    )
+
+
 def explanation() -> Explanation:
     verbs = (
         (Verb.PROMOTE, stage.SWITCH),

@@ -18,7 +18,7 @@ from replctl.core.outcomes import Outcome
 OPERATION_KEYS = {
     "operation_id", "correlation_id", "namespace", "name", "backend", "outcome", "exit_code", "from_state",
     "to_state", "started", "finished", "who", "reason", "group", "acknowledged", "steps", "data_loss", "refusal",
-    "conflict", "error", "drill",
+    "conflict", "error", "drill", "left_to_do",
 }  # fmt: skip
 
 

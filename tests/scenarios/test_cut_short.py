@@ -179,3 +179,13 @@ def test_an_accepted_change_of_which_nothing_shows_is_soon_told_as_unknown(tmp_p
         assert world.act("op", "abandon", identity).code == 0
         assert world.act("promote", LEDGER).code == 0
         assert world.effective() == [("east", "failover"), ("west", "reprotect")]
+
+
+def test_a_failover_that_was_accepted_and_broke_off_at_once_is_not_a_stranger_s(tmp_path: Path) -> None:
+    with a_world(tmp_path, durations=LAGGING) as world:
+        clock = StormClock(world.control, 1)
+        world.clock = clock
+        clock.schedule(0.3, lambda cancel: world.control.kill("west", mode="refuse"))
+        ran = world.act("promote", LEDGER, "--timeout", "8s")
+        assert world.effective() == [("east", "failover")]
+        assert ran.code == 9, ran.out  # 7 says that nothing of ours was begun

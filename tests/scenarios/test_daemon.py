@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+import random
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from worlds import LEDGER, World, a_world
 from replctl.bootstrap import assemble
 from replctl.cli import documents
 from replctl.core.events import ignore
+from replctl.core.metrics import MISSION
 from replctl.core.model import Who
 from replctl.daemon.health import HealthBook
 from replctl.daemon.loop import Daemon, Wakes
@@ -23,6 +26,8 @@ from replctl.daemon.systemd import Notifier
 
 OTHER = "web/events"
 DONE_SECONDS = 600.0
+ROUNDS = 60
+REQUESTS_OF_A_TICK = 15  # sign-in, sessions, clock, remote systems; and now and then names and discovery
 
 
 class Running:
@@ -338,5 +343,116 @@ def test_a_person_s_operation_is_left_to_the_person(world: World) -> None:
         assert world.effective() == [("east", "failover")]
 
 
-def counters(text: str) -> dict[str, Any]:
-    return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+def test_two_daemons_with_different_files_turn_nothing_against_each_other(tmp_path: Path) -> None:
+    with a_world(tmp_path) as world:
+        theirs = tmp_path / "theirs"
+        theirs.mkdir()
+        for name in ("config.yaml", "replications.yaml"):
+            (theirs / name).write_text((world.config.parent / name).read_text())
+        for name in ("credentials", "ca.pem"):
+            (theirs / name).symlink_to(world.config.parent / name)
+        other = {"REPLCTL_CONFIG": str(theirs / "config.yaml"), "REPLCTL_STATE_DIR": str(theirs / "state")}
+        with running(world) as ours, running(world, **other) as his:
+            ours.tick()
+            his.tick()
+            ours.edit(LEDGER, "source")
+            ours.tick(times=2)
+            assert roles(world) == TURNED
+            world.control.clear_requests()
+            for _ in range(5):
+                ours.tick()
+                said = his.tick()
+            assert "held by replctl: it became source without this daemon" in said
+            assert world.changes() == []
+
+
+def test_an_array_that_is_dead_for_an_hour_starts_no_storm(world: World) -> None:  # R65
+    with running(world) as one:
+        one.tick()
+        world.control.kill("east", mode="refuse")
+        for _ in range(120):
+            one.tick()
+            world.control.advance(30)
+        assert one.book.health()["healthy"] is True
+        world.control.revive("east")
+        world.control.clear_requests()
+        for _ in range(10):
+            one.tick()
+            world.control.advance(30)
+        assert one.tick() == "saw 4 replications: nothing to do"
+        assert len(world.control.requests("east")) <= 11 * REQUESTS_OF_A_TICK
+        assert "retry_attempts_total" not in one.daemon.metrics()  # a look makes one attempt a request
+        assert {action for _, action in world.effective()} <= {"sync"}  # copies that are too old by now
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_a_clock_that_jumps_a_day_moves_nothing(world: World, days: int) -> None:
+    with running(world, REPLCTL_DAEMON__AUTONOMY="observe") as one:
+        one.tick()
+        world.clock.offset_seconds = days * 86_400.0
+        one.tick(times=3)
+        assert one.book.health()["healthy"] is True
+        assert world.changes() == []
+        one.edit(LEDGER, "source")
+        one.tick(times=2)
+        assert world.changes() == []
+
+
+def test_a_tick_after_a_long_sleep_is_a_tick(world: World) -> None:
+    with running(world) as one:
+        one.tick()
+        world.control.advance(7200)
+        assert one.tick() == "saw 4 replications: nothing to do"
+        assert one.book.health()["healthy"] is True
+
+
+def test_each_family_of_the_mission_moves(world: World) -> None:  # R58
+    with running(world) as one:
+        one.tick()
+        before = one.daemon.metrics()
+        one.edit(LEDGER, "source")
+        world.control.advance(400)  # what is there is asked anew
+        one.tick(times=2)  # a promotion, and a success
+        world.control.set_state(OTHER, "west", state="Melting")
+        world.control.fault("east", "status", method="GET", status=503, times=2)
+        assert world.run("pause", "lab/search", "-y").code in (0, 11)  # a retry
+        for _ in range(3):
+            world.control.kill("east", mode="refuse")
+            one.tick(times=3)  # failures, and a trip
+        after = one.daemon.metrics()
+        for family in MISSION:
+            assert samples(after, family.name), family.name
+            moved = samples(after, family.name) != samples(before, family.name)
+            assert moved or family.name in STEADY, family.name
+
+
+STEADY = {f"unified_replication_{name}" for name in ("active_total", "by_backend", "mode")}
+
+
+def samples(text: str, family: str) -> list[str]:
+    return [line for line in text.splitlines() if re.match(rf"{family}(_bucket|_sum|_count)?[{{ ]", line)]
+
+
+def test_commands_and_the_daemon_at_once_never_act_twice(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    with a_world(tmp_path) as world, running(world, REPLCTL_DAEMON__AUTONOMY="protect") as one:
+        one.tick()
+        for number in range(ROUNDS):
+            world.control.clear_requests()
+            verb = chance.choice(("promote", "demote", "pause", "resume", "sync"))
+            results: list[Any] = []
+            thread = threading.Thread(
+                target=lambda verb=verb, into=results: into.append(world.act(verb, LEDGER))
+            )
+            thread.start()
+            one.tick(settle=False)
+            world.run("status")
+            thread.join(timeout=100)
+            assert one.daemon.settle(DONE_SECONDS)
+            (ran,) = results
+            assert ran.code in (0, 3, 6, 7, 8, 9), (number, ran.out)
+            failovers = [action for _, action in world.effective() if action == "failover"]
+            assert len(failovers) <= 1, number
+            truth = world.truth()
+            assert (truth["both_wrote"], truth["lost_writes"]) == (0, 0), number
+            world.control.advance(60)

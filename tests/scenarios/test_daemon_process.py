@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import worldclock
 from scenarios.test_daemon import TURNED, edit, entries, roles
-from worlds import LEDGER, World
+from worlds import LEDGER, World, a_world
 
 SURELY_SECONDS = 30.0  # of real time
+KILLED_AT = (1, 2, 3, 5, 7, 9)  # of the journal's writes: begin, intent, answer, moves, outcomes
 TICKS = "3s"  # of virtual time, which passes as fast as the process waits
 
 
@@ -174,4 +176,35 @@ def test_once_is_one_tick_with_all_that_it_begins(world: World, edited: bool) ->
     ran = world.run("daemon", "--once", environ=ports)
     assert ran.code == 0, ran.err
     assert ("unadopted" in ran.err) is edited
+    assert world.changes() == []
+
+
+@pytest.mark.timeout(300)
+def test_killed_at_journal_writes_the_next_one_finishes_and_nothing_is_sent_twice(tmp_path: Path) -> None:
+    for number in KILLED_AT:
+        place = tmp_path / str(number)
+        (place / "one").mkdir(parents=True)
+        with a_world(place, seed=number) as world:
+            with started(world, place / "one", **{worldclock.CRASH_AT: str(number)}) as one:
+                one.hears("READY=1")
+                edit(world, LEDGER, "source")
+                assert one.process.wait(timeout=SURELY_SECONDS) == -signal.SIGKILL
+            (place / "two").mkdir()
+            with started(world, place / "two") as two:
+                while world.truth()["state"] != {"east": "OK", "west": "OK"} or roles(world) != TURNED:
+                    two.hears("STATUS=")
+                assert two.end()[0] == 0
+            assert sorted(world.effective()) == [("east", "failover"), ("west", "reprotect")], number
+
+
+def test_stopped_for_a_minute_it_goes_on(world: World, tmp_path: Path) -> None:
+    with started(world, tmp_path) as one:
+        one.hears("READY=1")
+        one.process.send_signal(signal.SIGSTOP)
+        world.control.advance(60)
+        one.process.send_signal(signal.SIGCONT)
+        while "replctl_last_tick_timestamp_seconds" not in one.metrics():
+            pass
+        assert json.loads(one.get("/healthz")[2])["healthy"] is True
+        assert one.end()[0] == 0
     assert world.changes() == []

@@ -9,7 +9,7 @@ import pytest
 from worlds import LEDGER, World
 
 
-def test_promote_swaps_roles_and_loses_nothing(world: World) -> None:  # R22
+def test_promote_swaps_roles_and_loses_nothing(world: World) -> None:
     world.control.advance(400)
     ran = world.act("promote", LEDGER, "--reason", "maintenance of east")
 
@@ -76,7 +76,7 @@ def test_failover_to_a_stranger_is_a_usage_error(world: World) -> None:  # R79
     assert world.changes() == []
 
 
-def test_history_shows_every_move_of_both_ends(world: World) -> None:  # R19
+def test_history_shows_every_move_of_both_ends(world: World) -> None:  # R19, R22
     ran = world.act("promote", LEDGER, "--reason", "drill")
     history = world.run("history", LEDGER, "-o", "json").json["transitions"]
     moves = [(each["backend"], each["from_state"], each["to_state"]) for each in history]
@@ -111,7 +111,7 @@ def test_dry_run_and_plan_write_nothing(world: World) -> None:
     assert world.control.requests(changes=True) == []
 
 
-def test_a_change_made_in_the_array_s_gui_is_external(world: World) -> None:
+def test_a_change_made_in_the_array_s_gui_is_external(world: World) -> None:  # R22
     assert world.act("promote", LEDGER).code == 0
     world.control.gui(LEDGER, "west", "failover", {"is_planned": True, "reverse": True})
     world.control.advance(120)

@@ -134,6 +134,35 @@ def test_a_token_that_has_expired_is_our_own_trouble(world: World) -> None:
     assert "kubeconfig" in ran.out
 
 
+def test_a_client_certificate_is_as_good_as_a_token(world: World) -> None:
+    world.config.write_text(world.config.read_text().replace("context: west", "context: west-admin"))
+    world.control.expire_token("k8s-west")
+    assert look(world)["local"]["reachable"] is True
+
+
+def test_a_key_that_does_not_belong_to_its_certificate_is_our_own_trouble(world: World) -> None:
+    world.config.write_text(world.config.read_text().replace("context: west", "context: west-admin"))
+    path, other = (world.config.parent / f"kubeconfig-{site}.yaml" for site in ("west", "east"))
+    said, there = (yaml.safe_load(each.read_text()) for each in (path, other))
+    said["users"][1]["user"]["client-key-data"] = there["users"][1]["user"]["client-certificate-data"]
+    path.write_text(yaml.safe_dump(said))
+    ran = world.run("explain", LEDGER)
+    assert "the client certificate and its key cannot be used" in ran.out
+
+
+def test_a_list_that_expired_is_begun_again(tmp_path: Path) -> None:
+    with a_world(tmp_path, vendors=("trident",), replications=60) as world:
+        world.control.fault("k8s-west", "status", path="tridentmirrorrelationships", status=410, times=1)
+        assert world.run("status").code == 0
+
+
+def test_a_cluster_that_asks_for_patience_is_shown_as_not_read(world: World) -> None:
+    world.control.fault("k8s-west", "text", status=429, times=50)
+    found = look(world)
+    assert (found["local"]["reachable"], found["peer"]["reachable"]) == (False, True)
+    assert "asks for patience" in found["message"]
+
+
 def test_a_cluster_without_trident_is_told_as_such(world: World) -> None:
     world.control.uninstall("k8s-west")
     ran = world.run("explain", LEDGER)
@@ -170,6 +199,12 @@ def test_a_proxys_404_is_no_cluster_without_trident(world: World) -> None:
     ran = world.run("status", "-o", "json")
     assert ran.code == 3
     assert "not JSON" in line(ran)["message"]
+
+
+def test_a_gateways_404_in_json_does_not_make_a_mirror_absent(world: World) -> None:
+    world.control.fault("k8s-west", "vanish", times=10)
+    found = look(world)
+    assert (found["local"]["reachable"], found["local"]["state_note"]) == (False, "unknown")
 
 
 def test_a_silent_cluster_costs_no_one_else_anything(world: World) -> None:
@@ -226,3 +261,12 @@ def test_both_vendors_stand_in_one_status(tmp_path: Path) -> None:
         ran = world.run("status", "-o", "json")
         kinds = {each["local"]["backend"].startswith("k8s") for each in ran.json["replications"]}
         assert (ran.code, kinds) == (0, {True, False})
+
+
+def test_the_daemon_only_looks_whatever_the_file_asks_for(world: World) -> None:
+    assert world.run("daemon", "--once").code == 0
+    path = world.config.parent / "replications.yaml"
+    path.write_text(path.read_text().replace("state: replica", "state: source"))
+    assert world.run("daemon", "--once").code == 0
+    assert look(world)["in_sync"] is False
+    assert world.changes() == []

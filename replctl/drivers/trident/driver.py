@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Protocol, Self
@@ -23,12 +26,13 @@ from replctl.core.plans import Followed, Receipt
 from replctl.core.retry import RetryPolicy
 from replctl.core.secrets import Secret
 from replctl.drivers.discovery import Capabilities, ClockOffset, Contact, DiscoveryCache, Inventory
-from replctl.drivers.http import BackendClient, Connection
+from replctl.drivers.http import BackendClient, Connection, Dialect, Tls
 from replctl.drivers.names import Names
 from replctl.drivers.trident import inventory, mirrors
 from replctl.drivers.trident.access import Access, TokenSignIn, by_kubeconfig, in_pod
 from replctl.drivers.trident.lookup import Found, Lookup
-from replctl.drivers.trident.mirrors import READ_ONLY, Surroundings
+from replctl.drivers.trident.mirrors import READ_ONLY, Relationship, Surroundings
+from replctl.drivers.trident.ontap import Ontap, OntapSignIn, error_message
 from replctl.drivers.trident.reading import ATTACHMENTS, DIALECT, MIRRORS, Reader, reworded
 from replctl.drivers.trident.recipe import TridentRecipe
 from replctl.resilience import BreakerBoard, Budget, Look
@@ -48,6 +52,26 @@ class TimeoutSettings(Protocol):
     def read_seconds(self) -> float: ...
 
 
+class TlsSettings(Protocol):
+    """How the certificate is judged."""
+
+    @property
+    def ca_file(self) -> Path | None: ...
+    @property
+    def verify(self) -> bool: ...
+
+
+class OntapSettings(Protocol):
+    """What the configuration says of the ONTAP cluster under Trident."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def tls(self) -> TlsSettings: ...
+
+
 class ClusterSettings(Protocol):
     """What the configuration says of one cluster; `replctl.settings.TridentBackend` fits."""
 
@@ -63,6 +87,8 @@ class ClusterSettings(Protocol):
     def timeouts(self) -> TimeoutSettings: ...
     @property
     def max_concurrency(self) -> int: ...
+    @property
+    def ontap(self) -> OntapSettings | None: ...
 
 
 class TridentDriver:
@@ -78,6 +104,7 @@ class TridentDriver:
         report: Report,
         modes: Mapping[str, Mode],
         parallel: int,
+        ontap: Ontap | None = None,
         discovery_ttl_seconds: float = DISCOVERY_TTL_SECONDS,
     ) -> None:
         self._backend = backend
@@ -87,6 +114,7 @@ class TridentDriver:
         self._report = report
         self._modes = modes
         self._parallel = parallel
+        self._ontap = ontap
         self._discovery = DiscoveryCache(clock, discovery_ttl_seconds)
         self._recipe = TridentRecipe()
         self._lock = Lock()
@@ -99,7 +127,7 @@ class TridentDriver:
         settings: ClusterSettings,
         *,
         backend: str,
-        password: Callable[[], Secret],  # an API server is signed in to by what the kubeconfig holds
+        password: Callable[[], Secret],  # of ONTAP; API servers take what the kubeconfig holds
         clock: Clock,
         board: BreakerBoard,
         policy: RetryPolicy,
@@ -116,33 +144,24 @@ class TridentDriver:
             read_timeout_seconds=settings.timeouts.read_seconds,
             max_concurrency=settings.max_concurrency,
         )
-
-        def access() -> Access:
-            if settings.in_cluster or settings.kubeconfig is None:
-                return in_pod(bare, os.environ)
-            return by_kubeconfig(bare, settings.kubeconfig, settings.context)
-
-        def make_client(known: Access) -> BackendClient:
-            return BackendClient(
-                known.connection,
-                TokenSignIn(known.token),
-                clock=clock,
-                board=board,
-                policy=policy,
-                budget=Budget(),
-                report=report,
-                dialect=DIALECT,
-                redact=redact,
-            )
-
+        make = partial(
+            BackendClient,
+            clock=clock,
+            board=board,
+            policy=policy,
+            budget=Budget(),
+            report=report,
+            redact=redact,
+        )
         return cls(
             backend=backend,
-            access=access,
-            make_client=make_client,
+            access=lambda: _access(settings, bare),
+            make_client=lambda known: make(known.connection, TokenSignIn(known.token), dialect=DIALECT),
             clock=clock,
             report=report,
             modes=settings.modes,
             parallel=settings.max_concurrency,
+            ontap=None if settings.ontap is None else _ontap(settings.ontap, bare, password, make),
             discovery_ttl_seconds=discovery_ttl_seconds,
         )
 
@@ -203,13 +222,17 @@ class TridentDriver:
 
     def _observe(self, ends: Sequence[End], look: Look) -> Mapping[End, Observation]:
         reader = self._reader
-        found = Lookup(reader, self._parallel, look, self._notice).find(ends)
+        with ThreadPoolExecutor(max_workers=1) as aside:
+            asked = aside.submit(copy_context().run, self._relationships, look)
+            found = Lookup(reader, self._parallel, look, self._notice).find(ends)
+            relationships = asked.result()
         read = [each for each in found.values() if isinstance(each, Found)]
         around = Surroundings(
             backend=self._backend,
             read_at=self._clock.now(),
             modes=self._modes,
             attached=self._attached(reader, look) if read else None,
+            relationships=relationships,
         )
         for field, value in sorted(mirrors.strange_words(each.mirror for each in read)):
             self._notice("translation", f"{field}={value}")
@@ -219,6 +242,20 @@ class TridentDriver:
             else each
             for end, each in found.items()
         }
+
+    def _relationships(self, look: Look) -> Mapping[str, Relationship] | None:
+        """ONTAP's word, if it comes soon: a look shall not be late because of what it can do without."""
+        if self._ontap is None:
+            return None
+        half = look.remaining(self._clock) / 2
+        brief = replace(look, deadline=self._clock.monotonic() + half, retry=False)
+        try:
+            return self._ontap.relationships(brief)
+        except Interrupted:
+            raise
+        except ReplctlError as error:
+            self._notice("ontap", f"ONTAP cannot be asked: {error.message}")
+            return None
 
     def _attached(self, reader: Reader, look: Look) -> Mapping[str, int] | None:
         try:
@@ -306,3 +343,29 @@ class TridentDriver:
             opened = self._opened
         if opened is not None:
             opened[1].close()
+        if self._ontap is not None:
+            self._ontap.client.close()
+
+
+def _access(settings: ClusterSettings, bare: Connection) -> Access:
+    """The way to the cluster, read now; raises InvalidConfiguration."""
+    if settings.in_cluster or settings.kubeconfig is None:
+        return in_pod(bare, os.environ)
+    return by_kubeconfig(bare, settings.kubeconfig, settings.context)
+
+
+def _ontap(
+    system: OntapSettings,
+    bare: Connection,
+    password: Callable[[], Secret],
+    make: Callable[..., BackendClient],
+) -> Ontap:
+    """The client of ONTAP. Breaker and budget are its own: its silence says nothing of Kubernetes."""
+    connection = replace(
+        bare,
+        backend=f"{bare.backend}.ontap",
+        url=system.url,
+        tls=Tls(ca_file=system.tls.ca_file, verify=system.tls.verify),
+    )
+    sign_in = OntapSignIn(system.username, password)
+    return Ontap(make(connection, sign_in, dialect=Dialect(error_message), budget=Budget()))

@@ -32,6 +32,7 @@ NO_BODY: Body = MappingProxyType({})
 READ_ONLY = "replctl only looks at Trident so far: mirror relationships are changed with kubectl"
 NO_POINT = "Trident tells no time of a copy"
 BOUND = "Bound"
+MIRRORED = frozenset({"snapmirrored", "in_sync"})  # ONTAP's states of a mirror that holds a copy
 
 
 def part(body: Any, *keys: str) -> Body:
@@ -112,17 +113,32 @@ class Mirror:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Relationship:
+    """What ONTAP says of the mirror into one volume. `taken_at`: when the newest data in it was taken at its source,
+    on our clock and rather too early; None is not known.
+    """
+
+    source: str
+    state: str
+    healthy: bool
+    reason: str
+    taken_at: float | None
+    asked_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What one look knows beside the relationships.
 
     `attached` counts the attachments by volume (PersistentVolume name); None where they cannot be read, which is
-    not the same as none.
+    not the same as none. `relationships` are ONTAP's, by destination; None where ONTAP is not asked or not heard.
     """
 
     backend: str
     read_at: float
     modes: Mapping[str, Mode] = field(default_factory=dict)
     attached: Mapping[str, int] | None = None
+    relationships: Mapping[str, Relationship] | None = None
 
 
 def mirror_seen(end: End, mirror: Mirror, claim: Body | None, around: Surroundings) -> Observation:
@@ -134,7 +150,10 @@ def mirror_seen(end: End, mirror: Mirror, claim: Body | None, around: Surroundin
     said = words.translate(vendor)
     replica = said.state in (State.REPLICA, State.SYNCING, State.FAILED)
     mode = words.mode_of(_policy(mirror), around.modes, is_replica=replica and vendor.remote)
-    wrong = _fallback(mirror) if said.state is State.REPLICA else None
+    backed = around.relationships.get(mirror.handle) if around.relationships is not None else None
+    wrong = _contradiction(said, backed, around) or (
+        _fallback(mirror) if said.state is State.REPLICA else None
+    )
     return Observation(
         backend=around.backend,
         observed_at=around.read_at,
@@ -144,14 +163,14 @@ def mirror_seen(end: End, mirror: Mirror, claim: Body | None, around: Surroundin
         mode=mode,
         flow=said.flow,
         healthy=said.healthy and wrong is None,
-        doubt=said.doubt,
+        doubt=_doubt(said, backed),
         unproven=said.unproven,
         word=words.said(vendor.state) if vendor.state else words.NO_WORD if vendor.state is None else "none",
         sentence=_sentence(mirror, said, wrong),
         identity=mirror.uid or None,
         resource=mirror.handle or None,
         counterpart=mirror.remote or None,
-        point=Point(at=None, source=NO_POINT, read_at=around.read_at) if replica else None,
+        point=_point(mirror, backed, around) if replica else None,
         unsupported=_another_claim(end, mirror) or READ_ONLY,
         vendor=_vendor(mirror, claim, around),
     )
@@ -160,6 +179,36 @@ def mirror_seen(end: End, mirror: Mirror, claim: Body | None, around: Surroundin
 def _policy(mirror: Mirror) -> str:
     """The policy in force: what ONTAP reports, else what is asked for."""
     return text(mirror.condition, "replicationPolicy") or text(mirror.spec, "replicationPolicy")
+
+
+def _contradiction(said: words.Translation, backed: Relationship | None, around: Surroundings) -> str | None:
+    """What ONTAP says against Trident's word (CT §4.3, H1 and H2)."""
+    if around.relationships is None:
+        return None
+    if said.state is State.SOURCE and said.unproven and backed is not None:
+        return f"Trident says promoted, and ONTAP still has the mirror: {_printable(backed.state)}"
+    if said.state is not State.REPLICA:
+        return None
+    if backed is None:
+        return "ONTAP knows no mirror into this volume"
+    if not backed.healthy or backed.state not in MIRRORED:
+        reason = f": {_printable(backed.reason)}" if backed.reason else ""
+        well = "healthy" if backed.healthy else "not healthy"
+        return f"ONTAP has the mirror as {_printable(backed.state)}, {well}{reason}"
+    return None
+
+
+def _doubt(said: words.Translation, backed: Relationship | None) -> str | None:
+    """Of a replica whose copy has an age only that age is in doubt, and the entry's rpo answers it."""
+    timed = backed is not None and backed.taken_at is not None
+    return words.TIMED if timed and said.state is State.REPLICA and said.doubt else said.doubt
+
+
+def _point(mirror: Mirror, backed: Relationship | None, around: Surroundings) -> Point:
+    """When what this end holds was taken at its source: ONTAP's word, for a mirror of the same two volumes."""
+    if backed is None or backed.taken_at is None or backed.source != mirror.remote:
+        return Point(at=None, source=NO_POINT, read_at=around.read_at)
+    return Point(at=backed.taken_at, source="ONTAP's lag_time", read_at=backed.asked_at)
 
 
 def _fallback(mirror: Mirror) -> str | None:

@@ -66,9 +66,19 @@ class Reader:
         return self._clock.now()
 
     def item(self, resource: str, namespace: str, name: str, look: Look) -> Body:
-        """One object; raises NotFound when it is not there, and NotInstalled when its kind is not."""
+        """One object; raises NotFound when it is not there, and NotInstalled when its kind is not.
+
+        That it is not there is only believed of an API server: gateways have a 404 of their own, in JSON too.
+        """
         path = f"{_collection(resource, namespace)}/{quote(name, safe='')}"
-        return part(self._get(resource, path, {}, look).body)
+        try:
+            return part(self._get(resource, path, {}, look).body)
+        except NotInstalled:
+            raise
+        except NotFound as error:
+            if self._is_a_cluster(look):
+                raise
+            raise self._odd(resource, "is a 404 that no API server gives") from error
 
     def items(self, resource: str, look: Look, namespace: str = "") -> list[Body]:
         """All objects of a kind, of one namespace or of all; a list that expired between its pages is begun again."""
