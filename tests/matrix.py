@@ -33,6 +33,21 @@ OTHER_ROLE = {
     "Metro_Preferred": "Metro_Non_Preferred",
     "Metro_Non_Preferred": "Metro_Preferred",
 }
+SYNCHRONOUS_STATES = (
+    "OK",
+    "System_Paused",
+    "Paused",
+    "Failed_Over",
+    "Fractured",
+)  # beside transients (CP §9.2)
+TESTED_STATES = (
+    "OK",
+    "System_Paused",
+    "Synchronizing",
+    "Paused",
+    "Paused_For_NDU",
+    "Pausing",
+)  # stop: Y, ? (CP §7.1)
 BOTH_ANSWER, LINK_LOST, SILENT, CUT_OFF = "both", "link lost", "silent", "cut off"
 SURROUNDINGS: Mapping[str, str] = {
     BOTH_ANSWER: "both ends answer, and the link between them works",
@@ -60,6 +75,11 @@ class Situation:
             observation(f"west (local): {self.local}{_link(self.local, lost)}"), observation(f"east: {peer}")
         )
 
+    @property
+    def said(self) -> Mapping[str, str]:
+        """By the name of the end."""
+        return {"west": self.local, "east": self.peer}
+
 
 def _link(said: str, lost: str) -> str:
     return "" if said == "no session" else lost
@@ -75,10 +95,14 @@ def _mirrored(role: str, state: str, more: str = "") -> tuple[str, str, str]:
 def situations() -> tuple[Situation, ...]:
     """All of them: every role and state as the array mirrors it, and what does not mirror, in all surroundings."""
     pairs = [_mirrored(role, state) for role in OTHER_ROLE for state in (*words.STATES, UNKNOWN_WORD)]
-    pairs += [_mirrored(role, "OK", "; type Synchronous") for role in ("Source", "Destination")]
+    pairs += [
+        _mirrored(role, state, "; type Synchronous")
+        for role in ("Source", "Destination")
+        for state in SYNCHRONOUS_STATES
+    ]
     pairs += [_mirrored("Destination", "Synchronizing", "; transfer Asynchronous_Initial_Sync")]
     pairs += [_mirrored("Source", "Synchronizing", "; transfer Asynchronous_Initial_Sync")]
-    pairs += [_mirrored("Destination", state, "; test running") for state in ("OK", "System_Paused")]
+    pairs += [_mirrored("Destination", state, "; test running") for state in TESTED_STATES]
     pairs += [
         ("no session, on either side", "no session", "no session"),
         ("Source OK, and the copy has no session", "Source OK", "no session"),
@@ -109,15 +133,16 @@ def situations() -> tuple[Situation, ...]:
 # -- what is asked ---------------------------------------------------------------------------------------------
 
 PRINTED = "as printed"
+FENCED = " --peer-is-fenced='ports down'"
 SAME_AS = {"failover --to west": "promote", "failover --to east": "demote"}
 CHANGEABLE = [state for state, word in words.STATES.items() if word.unsupported is None]
-_TAKEOVER = ("", " --peer-is-down", PRINTED)
+_TAKEOVER = ("", " --peer-is-down", PRINTED, f"{FENCED} {PRINTED}")
 _PLAIN = ("", PRINTED)
 FLAGS: Mapping[str, Sequence[str]] = {
     "promote": _TAKEOVER,
     "demote": _PLAIN,
-    "failover --to west": _TAKEOVER,
-    "failover --to east": _TAKEOVER,
+    "failover --to west": _TAKEOVER[:3],
+    "failover --to east": _TAKEOVER[:3],
     "reprotect": ("", " --survivor west", " --survivor east", PRINTED),
     **{
         verb.value: _PLAIN
@@ -125,6 +150,12 @@ FLAGS: Mapping[str, Sequence[str]] = {
         if verb.value not in ("promote", "demote", "failover", "reprotect")
     },
 }
+
+
+def columns(asked: str, around: str) -> list[str]:
+    """The flags that are tried; a peer that is said to be cut off from its hosts is one that answers."""
+    fenceable = around in (BOTH_ANSWER, LINK_LOST)
+    return [flags for flags in FLAGS[asked] if fenceable or not flags.startswith(FENCED)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +181,10 @@ def command(asked: str) -> str:
 
 def answer(asked: str, flags: str, situation: Situation) -> Answer | None:
     """What the planner says; None where nothing is printed that could be typed."""
-    if flags != PRINTED:
+    if not flags.endswith(PRINTED):
         return _summed_up(_decided(command(asked + flags), situation))
-    typed, decision = command(asked), _decided(command(asked), situation)
+    typed = command(asked + begun_with(flags))
+    decision = _decided(typed, situation)
     given: tuple[str, ...] = ()
     for _ in range(MOST_ROUNDS):
         if not _goes_on(decision, typed):
@@ -164,6 +196,11 @@ def answer(asked: str, flags: str, situation: Situation) -> Answer | None:
         )
         decision = _decided(typed, situation)
     return _summed_up(decision, given) if given else None
+
+
+def begun_with(flags: str) -> str:
+    """The flags that were typed before anything was printed."""
+    return flags.removesuffix(PRINTED).rstrip()
 
 
 def _goes_on(decision: Decision, typed: str) -> bool:
@@ -219,7 +256,7 @@ def _section(asked: str) -> Iterator[str]:
     """One table for surroundings that make no difference to the verb."""
     tables: dict[tuple[str, ...], list[str]] = {}
     for around, sentence in SURROUNDINGS.items():
-        tables.setdefault(tuple(_table(asked, _shown(around))), []).append(sentence)
+        tables.setdefault(tuple(_table(columns(asked, around), asked, _shown(around))), []).append(sentence)
     yield f"## {asked}\n"
     for table, sentences in tables.items():
         told = "; or ".join(sentences)
@@ -230,19 +267,23 @@ def _shown(around: str) -> list[Situation]:
     return [each for each in situations() if each.around == around and not is_left_alone(each)]
 
 
-def _table(asked: str, rows: Sequence[Situation]) -> Iterator[str]:
-    columns = FLAGS[asked]
-    heads = [
-        "west says",
-        *(f"`{flags.strip()}`" if flags.startswith(" ") else flags or "no flag" for flags in columns),
-    ]
+def _table(tried: Sequence[str], asked: str, rows: Sequence[Situation]) -> Iterator[str]:
+    heads = ["west says", *(_head(flags) for flags in tried)]
     yield f"| {' | '.join(heads)} |"
     yield "|" + " --- |" * len(heads)
     merged: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
-        merged.setdefault(tuple(_cell(answer(asked, flags, row)) for flags in columns), []).append(row.told)
+        merged.setdefault(tuple(_cell(answer(asked, flags, row)) for flags in tried), []).append(row.told)
     for cells, told in merged.items():
         yield f"| {_named(told)} | {' | '.join(cells)} |"
+
+
+def _head(flags: str) -> str:
+    given = begun_with(flags).strip()
+    words = [f"`{given}`"] if given else []
+    if flags.endswith(PRINTED):
+        words.append(PRINTED)
+    return ", then ".join(words) or "no flag"
 
 
 def is_left_alone(situation: Situation) -> bool:
@@ -257,20 +298,22 @@ def _cell(found: Answer | None) -> str:
 
 
 def _named(told: Sequence[str]) -> str:
-    """Situations by role, the states of a role behind it."""
-    plain: dict[str, list[str]] = {}
+    """Situations by role and what more is said of the session, the states behind."""
+    mirrored: dict[tuple[str, str], list[str]] = {}
     odd: list[str] = []
     for each in told:
-        role, _, state = each.partition(" ")
+        role, _, said = each.partition(" ")
+        state, _, more = said.partition("; ")
         if role in OTHER_ROLE and state in words.STATES:
-            plain.setdefault(role, []).append(state)
+            mirrored.setdefault((role, more), []).append(state)
         else:
             odd.append(each)
-    roles = [
+    lines = [
         f"**{role}** {'in any state' if len(of) == len(CHANGEABLE) else ', '.join(of)}"
-        for role, of in plain.items()
+        + (f"; {more}" if more else "")
+        for (role, more), of in mirrored.items()
     ]
-    return "<br>".join([*roles, *odd])
+    return "<br>".join([*lines, *odd])
 
 
 if __name__ == "__main__":
