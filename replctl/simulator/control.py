@@ -372,6 +372,13 @@ class Control(Handle):
         with self._clock.lock:
             self._world.strip(self._replication(name), self._settled_now(), keep_copy)
 
+    def lose_session(self, name: str, array: str) -> None:
+        """One array no longer knows of the session; the other one goes on as if it did."""
+        with self._clock.lock:
+            end, r, now = self._end(name, array)
+            self._world.settle(r, now)
+            self._world.lose_session(end)
+
     # How the above is done
 
     def _is_of_estate(self, name: str) -> bool:

@@ -116,13 +116,17 @@ class World:
             enter(r, self.conditions, end, now, "policy removed", state="Deleting")
         self.later(now + self.conditions.durations["delete"], lambda at: self._forget(r))
 
+    def lose_session(self, end: End) -> None:
+        """Its array no longer has the session; what it protected stays."""
+        site = self.sites[end.array]
+        if site.sessions.get(end.session_id) is end:
+            site.sessions.remove(end.session_id)
+        end.resource.end = None
+        end.resource.was_destination = end.role == DESTINATION
+
     def _forget(self, r: Replication) -> None:
         for end in r.ends.values():
-            site = self.sites[end.array]
-            if site.sessions.get(end.session_id) is end:
-                site.sessions.remove(end.session_id)
-            end.resource.end = None
-            end.resource.was_destination = end.role == DESTINATION
+            self.lose_session(end)
 
     def assign_session(self, r: Replication, array: str, now: float) -> None:
         """The policy was assigned on an array: a session with another id, which copies everything once from there."""

@@ -112,6 +112,7 @@ def put(world: World, name: str, situation: Situation) -> None:
         return
     for array, said in (("west", situation.local), ("east", situation.peer)):
         if said == "no session":
+            world.control.lose_session(name, array)
             continue
         first, *more = [part.strip() for part in said.split(";")]
         role, _, state = first.partition(" ")
@@ -121,11 +122,6 @@ def put(world: World, name: str, situation: Situation) -> None:
         fields["data_transfer_state"] = facts.get("transfer", kind.removeprefix("Metro_"))
         fields["failover_test_in_progress"] = "test" in facts
         world.control.set_state(name, array, **fields)
-
-
-def can_be_made(situation: Situation) -> bool:
-    """A pair of which one end alone has no session is none that the simulated arrays can be brought to."""
-    return (situation.local == "no session") == (situation.peer == "no session")
 
 
 def surround(world: World, around: str) -> None:
@@ -150,7 +146,7 @@ def typed(asked: str, flags: str, targets: Sequence[str]) -> list[str]:
 
 
 def judged_cells(world: World, asked: str, flags: str, around: str) -> Iterator[Cell]:
-    made = [each for each in wanted(around) if can_be_made(each)]
+    made = wanted(around)
     for name, situation in zip(names(world, len(made)), made, strict=True):
         yield Cell(name, situation, answer(asked, flags, situation))
 
@@ -291,7 +287,7 @@ def printed() -> list[tuple[str, str, str]]:
 def test_what_a_refusal_prints_does_what_the_matrix_says(
     tmp_path: Path, asked: str, flags: str, around: str, assumptions: Mapping[str, str]
 ) -> None:
-    made = [(each, answer(asked, flags, each)) for each in wanted(around) if can_be_made(each)]
+    made = [(each, answer(asked, flags, each)) for each in wanted(around)]
     made = [(each, expected) for each, expected in made if expected is not None]
     with a_world(tmp_path, replications=2 * len(made) + 8, seed=3, assumptions=assumptions) as world:
         in_one_wave(world)
