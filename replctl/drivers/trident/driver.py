@@ -26,7 +26,7 @@ from replctl.core.plans import Followed, Receipt
 from replctl.core.retry import RetryPolicy
 from replctl.core.secrets import Secret
 from replctl.drivers.discovery import Capabilities, ClockOffset, Contact, DiscoveryCache, Inventory
-from replctl.drivers.http import BackendClient, Connection, Dialect, Tls
+from replctl.drivers.http import BackendClient, Connection, Dialect, SignIn, Tls
 from replctl.drivers.names import Names
 from replctl.drivers.trident import inventory, mirrors
 from replctl.drivers.trident.access import Access, TokenSignIn, by_kubeconfig, in_pod
@@ -367,5 +367,5 @@ def _ontap(
         url=system.url,
         tls=Tls(ca_file=system.tls.ca_file, verify=system.tls.verify),
     )
-    sign_in = OntapSignIn(system.username, password)
+    sign_in: SignIn = OntapSignIn(system.username, password)
     return Ontap(make(connection, sign_in, dialect=Dialect(error_message), budget=Budget()))

@@ -53,6 +53,10 @@ class OntapSignIn:
     def logout(self, send: Send) -> None:
         """There is no session to end."""
 
+    def is_over(self) -> bool:
+        """A password does not say how long it lasts."""
+        return False
+
     def is_expired(self, response: Answer) -> bool:
         return response.status == UNAUTHORIZED
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sites import Site, always
+from wire import reply
 
-from replctl.drivers.trident.ontap import error_message, lag_seconds, relationship
+from replctl.core.secrets import Secret
+from replctl.drivers.trident.ontap import Ontap, OntapSignIn, error_message, lag_seconds, relationship
 
 NOW = 1_900_000_000.0
 
@@ -49,3 +52,12 @@ def test_what_is_not_said_is_not_known(told: Any) -> None:
 def test_an_error_has_a_code_and_a_text() -> None:
     assert error_message({"error": {"code": "4", "message": "gone"}}) == ("4", "gone")
     assert error_message(None) == (None, "")
+
+
+def test_it_is_asked_as_often_as_there_is_need(site: Site) -> None:
+    server = site.server(always(reply(200, {"records": []})))
+    caller = site.caller(server, OntapSignIn("reader", lambda: Secret("hunter2")))
+    for _ in range(3):
+        assert Ontap(caller.client).relationships(caller.look()) == {}
+    assert {seen.headers["authorization"] for seen in server.requests} == {"Basic cmVhZGVyOmh1bnRlcjI="}
+    assert len(server.requests) == 3
