@@ -6,7 +6,6 @@ handshake.
 
 from __future__ import annotations
 
-import socket
 import ssl
 from contextlib import closing
 
@@ -15,89 +14,106 @@ import httpcore
 from replctl.core.errors import NameUnresolved, NeverSent, ReplctlError, excerpt
 from replctl.drivers.discovery import Contact
 from replctl.drivers.network import resolve
+from replctl.drivers.proxies import ProxyFailed
 from replctl.drivers.wire import Connection, context_for, tls_failure
+
+_CONNECTING = (httpcore.ConnectError, httpcore.ConnectTimeout)
 
 
 def contact(connection: Connection, seconds: float) -> Contact:
-    """Walk the way once; every step may take `seconds`."""
+    """Walk the way once; every step may take `seconds`. Behind a proxy, name and address are the proxy's."""
+    proxy = connection.proxy
+    host, port = (proxy.host, proxy.port) if proxy is not None else (connection.host, connection.port)
     try:
-        addresses = _addresses(connection, seconds)
+        addresses = _addresses(connection, host, port, seconds)
     except ReplctlError as error:
         return Contact(trouble=error)
     try:
-        stream, address = _connected(connection, addresses, seconds)
+        stream, address = _connected(connection, addresses, host, port, seconds)
     except ReplctlError as error:
         return Contact(addresses=addresses, trouble=error)
     with closing(stream):
-        return _shake(connection, addresses, address, stream)
+        return _shake(connection, addresses, address, stream, seconds)
 
 
-def _addresses(connection: Connection, seconds: float) -> tuple[str, ...]:
-    host, place = connection.host, connection.places.address
+def _addresses(connection: Connection, host: str, port: int, seconds: float) -> tuple[str, ...]:
     try:
-        return tuple(resolve(host, connection.port, seconds))
+        return tuple(resolve(host, port, seconds))
     except httpcore.ConnectError as error:
         text = f"the name {host} cannot be resolved: {excerpt(str(error))}"
+        place = connection.places.address
         raise NameUnresolved(text, remedy=f"check {place} and the resolver of this machine") from error
 
 
 def _connected(
-    connection: Connection, addresses: tuple[str, ...], seconds: float
-) -> tuple[socket.socket, str]:
+    connection: Connection, addresses: tuple[str, ...], host: str, port: int, seconds: float
+) -> tuple[httpcore.NetworkStream, str]:
     """To the first address that answers, as requests do; raises NeverSent with the last one's no."""
-    last: OSError | None = None
+    last: Exception | None = None
     for address in addresses:
         try:
-            stream = socket.create_connection((address, connection.port), timeout=seconds / len(addresses))
-        except OSError as error:
+            return httpcore.SyncBackend().connect_tcp(address, port, seconds / len(addresses)), address
+        except _CONNECTING as error:
             last = error
-        else:
-            stream.settimeout(seconds)
-            return stream, address
-    late = isinstance(last, TimeoutError)
+    late = isinstance(last, httpcore.ConnectTimeout)
     why = "accepted no connection in time" if late else f"cannot be connected to: {_said(last)}"
-    raise NeverSent(f"{connection.host} port {connection.port} {why}", remedy=_check(connection)) from last
+    raise NeverSent(f"{host} port {port} {why}", remedy=_check(connection)) from last
 
 
 def _check(connection: Connection) -> str:
     return f"check {connection.places.address} and the way to it"
 
 
-def _said(error: OSError | None) -> str:
-    return "it has no address" if error is None else excerpt(error.strerror or str(error))
+def _said(error: Exception | None) -> str:
+    if error is None:
+        return "it has no address"
+    cause = error.__cause__
+    return excerpt((cause.strerror if isinstance(cause, OSError) else None) or str(error))
 
 
 def _shake(
-    connection: Connection, addresses: tuple[str, ...], address: str, stream: socket.socket
+    connection: Connection,
+    addresses: tuple[str, ...],
+    address: str,
+    stream: httpcore.NetworkStream,
+    seconds: float,
 ) -> Contact:
+    tls = connection.tls
     try:
         context = context_for(connection)
-        with _wrapped(connection, context, stream) as secure:
-            ends_at = _end(secure.getpeercert())
+        with closing(_wrapped(connection, context, stream, seconds)) as secure:
+            ends_at = _end(secure.get_extra_info("ssl_object").getpeercert())
     except ReplctlError as error:
         return Contact(addresses=addresses, address=address, trouble=error)
-    own = context.get_ca_certs() if connection.tls.ca_file is not None else []
+    own = context.get_ca_certs() if tls.ca_file is not None or tls.ca_pem is not None else []
     ends = [end for each in own if (end := _end(each)) is not None]
     return Contact(
         addresses=addresses,
         address=address,
         shook_hands=True,
-        verified=connection.tls.verify,
+        verified=tls.verify,
         certificate_ends_at=ends_at,
         authority_ends_at=min(ends, default=None),
     )
 
 
-def _wrapped(connection: Connection, context: ssl.SSLContext, stream: socket.socket) -> ssl.SSLSocket:
+def _wrapped(
+    connection: Connection, context: ssl.SSLContext, stream: httpcore.NetworkStream, seconds: float
+) -> httpcore.NetworkStream:
+    """TLS to the backend, through the proxy if there is one."""
     try:
-        return context.wrap_socket(stream, server_hostname=connection.host)
-    except ssl.SSLError as error:
-        raise tls_failure(error, connection) from error
-    except OSError as error:
-        late = isinstance(error, TimeoutError)
+        if connection.proxy is not None:
+            stream = connection.proxy.tunnel(stream, connection.host, connection.port, seconds)
+        return stream.start_tls(context, connection.tls.server_name or connection.host, seconds)
+    except _CONNECTING as error:
+        cause = error.__cause__
+        if isinstance(cause, ssl.SSLError):
+            raise tls_failure(cause, connection) from error
+        if isinstance(cause, ProxyFailed):
+            raise NeverSent(str(cause.strerror), remedy=_check(connection)) from error
+        late = isinstance(error, httpcore.ConnectTimeout)
         why = "did not finish the handshake in time" if late else f"ended the handshake: {_said(error)}"
-        text = f"{connection.host} {why}"
-        raise NeverSent(text, remedy=_check(connection)) from error
+        raise NeverSent(f"{connection.host} {why}", remedy=_check(connection)) from error
 
 
 def _end(certificate: object) -> float | None:

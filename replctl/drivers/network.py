@@ -20,8 +20,8 @@ import httpcore
 import httpx
 
 from replctl.clock import Cancel, Clock
-from replctl.core.errors import Interrupted, excerpt
-from replctl.drivers.proxies import Proxy, ProxyFailed
+from replctl.core.errors import Interrupted
+from replctl.drivers.proxies import Proxy, blamed
 from replctl.resilience import SLICE_SECONDS
 
 KEEP_ALIVE_SECONDS = 55.0  # longer than a tick of the daemon, shorter than what servers usually grant
@@ -101,11 +101,8 @@ class Network(httpcore.NetworkBackend):
     def _to_proxy(
         self, proxy: Proxy, timeout: float | None, local_address: str | None, options: Iterable[Any] | None
     ) -> httpcore.NetworkStream:
-        try:
+        with blamed(proxy, "cannot be connected to"):
             return self._connected(proxy.host, proxy.port, timeout, local_address, options)
-        except httpcore.ConnectError as error:
-            failed = ProxyFailed(proxy, f"cannot be connected to: {excerpt(str(error))}")
-            raise httpcore.ConnectError(str(failed)) from failed
 
     def _connected(
         self,

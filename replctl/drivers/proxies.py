@@ -11,7 +11,8 @@ import base64
 import ipaddress
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import unquote, urlsplit
@@ -79,22 +80,31 @@ class Proxy:
         self, stream: httpcore.NetworkStream, host: str, port: int, seconds: float
     ) -> httpcore.NetworkStream:
         """A stream to the backend over one to the proxy; raises httpcore's errors of connecting."""
-        try:
+        with blamed(self, "did not connect us"):
             if self.scheme == "https":
                 stream = stream.start_tls(ssl.create_default_context(), self.host, seconds)
             if self.scheme.startswith("socks5"):
                 _socks(self, stream, host, port, seconds)
             else:
                 _connect(self, stream, host, port, seconds)
+        return stream
+
+
+@contextmanager
+def blamed(proxy: Proxy, what: str) -> Iterator[None]:
+    """Errors of what is done within as httpcore's errors of connecting, caused by a ProxyFailed that says `what`."""
+    try:
+        try:
+            yield
+        except ProxyFailed:
+            raise
         except (httpcore.TimeoutException, TimeoutError) as error:
             raise httpcore.ConnectTimeout(str(error)) from error
-        except ProxyFailed as error:
-            raise httpcore.ConnectError(str(error)) from error
         except (httpcore.NetworkError, OSError) as error:
-            raise httpcore.ConnectError(str(error)) from ProxyFailed(
-                self, f"ended the connection: {excerpt(str(error))}"
-            )
-        return stream
+            raise ProxyFailed(proxy, f"{what}: {excerpt(str(error))}") from error
+    except ProxyFailed as failed:
+        # raised in here, so that it is the context too: httpcore's pool drops the cause of what passes through it
+        raise httpcore.ConnectError(str(failed)) from failed
 
 
 def _connect(proxy: Proxy, stream: httpcore.NetworkStream, host: str, port: int, seconds: float) -> None:
