@@ -419,19 +419,17 @@ class _StepRun:
         """A transient: ours to wait for, unless the backend refused our change and it only began after that."""
         if self.refused is None:
             self.under_way = self.kept.sends > 0
-        self.under_way = self.under_way or self._was_accepted_and_shows(pair)
         if self.under_way or self.kept.sends > 1:
             self.tracker_caused()
             return None
         if self.refused is None or self.carrier.changed:
             return None
+        if self._was_accepted_and_shows(pair):
+            return endings.whose(self.end.backend, self._reads(pair), self.carrier.record.operation_id)
         return endings.foreign(self.end.backend, self._reads(pair))
 
     def _was_accepted_and_shows(self, pair: Pair) -> bool:
-        """The backend took our change, its job broke off at once, and the transient is the one we asked for.
-
-        A job that is refused looks the same, but to call it a stranger's says that nothing of ours was begun.
-        """
+        """The backend took our change, its job broke off at once, and one like it shows: ours, or a stranger's."""
         if self.kept.phase is not StepPhase.ACCEPTED:
             return False
         seen = ((pair.end(side), target) for side, _, target in self.step.moves)

@@ -94,6 +94,16 @@ def foreign(backend: str, reads: str) -> Ending:
     )
 
 
+def whose(backend: str, reads: str, operation_id: str) -> Ending:
+    """The backend took our change and called it off at once, and one like it is under way there."""
+    return stopped(
+        Outcome.UNKNOWN,
+        "outcome-unknown",
+        f"{backend} took the change, called it off, and is busy with one like it; whose, cannot be told ({reads})",
+        f"replctl op resume {operation_id}",
+    )
+
+
 def in_vain(step: StepRecord, operation_id: str, reads: str) -> Ending:
     """It was accepted, its job is over, and nothing shows of it: done and undone again, or never done."""
     return stopped(

@@ -117,7 +117,9 @@ def test_a_lost_state_directory_between_steps_does_no_harm(world: World) -> None
     assert started.code == 8
     shutil.rmtree(world.directory / "state")
     during = world.act("promote", LEDGER)
-    assert during.code in (6, 7), during.out
+    assert during.code in (6, 7, 9), during.out
+    if during.code == 9:  # asked before the arrays showed what they were at: whose it is, nobody can tell
+        shutil.rmtree(world.directory / "state")
     world.control.advance(60)
     after = world.act("promote", LEDGER)
     assert (after.code, after.guards) == (6, ["backend-state"])
