@@ -15,6 +15,9 @@ SOCKET = "NOTIFY_SOCKET"
 WATCHDOG = "WATCHDOG_USEC"
 WATCHDOG_PID = "WATCHDOG_PID"
 MICROSECONDS = 1_000_000
+PATIENCE_SECONDS = (
+    1.0  # for what it must hear; the rest is dropped where nobody listens, and never holds up the loop
+)
 
 
 class Notifier:
@@ -31,14 +34,15 @@ class Notifier:
         return self._watched
 
     def ready(self, status: str) -> None:
-        self._send("READY=1", f"STATUS={status}")
+        self._send("READY=1", f"STATUS={status}", patience_seconds=PATIENCE_SECONDS)
 
     def reloading(self) -> None:
         """With the monotonic stamp that `Type=notify-reload` wants."""
-        self._send("RELOADING=1", f"MONOTONIC_USEC={int(self._clock.monotonic() * MICROSECONDS)}")
+        stamp = f"MONOTONIC_USEC={int(self._clock.monotonic() * MICROSECONDS)}"
+        self._send("RELOADING=1", stamp, patience_seconds=PATIENCE_SECONDS)
 
     def stopping(self) -> None:
-        self._send("STOPPING=1")
+        self._send("STOPPING=1", patience_seconds=PATIENCE_SECONDS)
 
     def status(self, sentence: str) -> None:
         self._send(f"STATUS={sentence}")
@@ -46,13 +50,14 @@ class Notifier:
     def alive(self) -> None:
         self._send("WATCHDOG=1")
 
-    def _send(self, *words: str) -> None:
+    def _send(self, *words: str, patience_seconds: float = 0.0) -> None:
         if not self._address:
             return
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
         message = "\n".join(word.replace("\n", " ") for word in words)
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+                channel.settimeout(patience_seconds)
                 channel.connect(address)
                 channel.sendall(message.encode())
         except OSError:

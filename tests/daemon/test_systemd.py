@@ -13,6 +13,7 @@ from fakes import FakeClock
 from replctl.daemon.systemd import Notifier
 
 READ_SECONDS = 5.0
+MORE_THAN_A_QUEUE_HOLDS = 5000
 
 
 @pytest.fixture
@@ -39,6 +40,13 @@ def test_each_word_is_said(channel: socket.socket) -> None:
     assert heard(channel) == ["WATCHDOG=1"]
     notifier.stopping()
     assert heard(channel) == ["STOPPING=1"]
+
+
+def test_a_socket_that_nobody_reads_holds_nothing_up(channel: socket.socket) -> None:
+    notifier = Notifier({"NOTIFY_SOCKET": channel.getsockname()}, FakeClock())
+    for _ in range(MORE_THAN_A_QUEUE_HOLDS):
+        notifier.status("again and again")
+    assert heard(channel) == ["STATUS=again and again"]
 
 
 def test_off_systemd_nothing_is_said_and_nothing_fails() -> None:
