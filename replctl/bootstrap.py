@@ -203,6 +203,8 @@ class _Opener:
             report=self.report,
             redact=self.secrets.redact,
             names=self.names,
+            environ=self.settings.keeper.child_environment(),
+            conceal=self.secrets.add,
         )
         return driver
 

@@ -126,7 +126,7 @@ class Caller:
         self.secrets.add(PASSWORD, "replctl")
         self.board = BreakerBoard(BreakerSettings(), None, self.clock, self.events.append)
         tls = how.pop("tls", Tls(ca_file=ca_file))
-        dialect = how.pop("dialect", None)
+        dialect, tls_now = how.pop("dialect", None), how.pop("tls_now", None)
         self.client = BackendClient(
             Connection(backend="west", url=url, tls=tls, **how),
             sign_in or NoSignIn(),
@@ -137,6 +137,7 @@ class Caller:
             report=self.events.append,
             dialect=dialect,
             redact=self.secrets.redact,
+            tls=tls_now,
         )
 
     def look(self, seconds: float = 20.0, **how: Any) -> Look:

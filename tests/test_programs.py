@@ -42,6 +42,18 @@ def ran(body: str, *, seconds: float = 600.0, given: str = "", cancel: Cancel | 
     )
 
 
+def test_what_is_said_on_the_standard_error_may_be_nobody_s() -> None:
+    finished = run(
+        [SHELL, "-c", "echo told; echo muttered >&2"],
+        "",
+        {"PATH": "/usr/bin:/bin"},
+        timeout_seconds=60.0,
+        clock=SimulatorClock(Ticking()),
+        complaints=False,
+    )
+    assert (finished.status, finished.output) == (0, "told\n")
+
+
 def within(call: Callable[[], Finished], seconds: float = SOON_SECONDS) -> Finished:
     began = time.monotonic()
     finished = call()

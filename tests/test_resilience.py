@@ -687,3 +687,25 @@ def test_what_a_call_costs() -> None:  # R70
 
     assert timeit(lambda: breaker.report(breaker.ask(look), None), number=times) / times < 100e-6
     assert timeit(one_reconcile, number=times) / times < 1e-3
+
+
+@pytest.mark.parametrize(
+    "error", [errors.InvalidConfiguration("no such file"), errors.NoCredential("the plugin failed")]
+)
+def test_what_fails_on_our_own_side_says_nothing_of_the_backend(error: errors.ReplctlError) -> None:
+    """Neither well nor unwell: failures are not forgotten for it, and a probe stays to be made."""
+    caller = Caller(failure_threshold=2, success_threshold=1)
+    look = caller.look(retry=False)
+    with pytest.raises(errors.BackendUnwell):
+        caller.call(errors.BackendUnwell("it is ill"), look=look)
+    with pytest.raises(type(error)):
+        caller.call(error, look=look)
+    assert caller.board.breaker("west", READ).state.failures == 1
+    with pytest.raises(errors.BackendUnwell):
+        caller.call(errors.BackendUnwell("it is ill"), look=look)
+    caller.clock.advance(3600)
+    with pytest.raises(type(error)):
+        caller.call(error, look=caller.look(retry=False))
+    assert caller.board.breaker("west", READ).state.position is not Position.CLOSED
+    assert caller.call("well", look=caller.look(retry=False)) == "well"
+    assert caller.board.breaker("west", READ).state.position is Position.CLOSED

@@ -400,3 +400,40 @@ def test_a_change_that_never_left_is_sent_when_the_backend_is_back(site: Site) -
     assert caller.change(look=caller.look(retry=True)).status == 204
     assert clock.waits == [1.0]
     assert len(started[0].requests) == 1
+
+
+def test_certificates_may_change_under_a_change_that_is_under_way(site: Site) -> None:
+    """What is used ends with what it is used for; what comes after goes by the new ones."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def serve(seen: Seen) -> Any:
+        if seen.method == "GET":
+            return reply(200, {})
+
+        def slowly(peer: Peer) -> None:
+            arrived.set()
+            assert go_on.wait(20)
+            peer.send(raw(204, b""))
+
+        return slowly
+
+    server = site.server(serve)
+    now = [Tls(ca_file=site.ca_file)]
+    caller = site.caller(server, tls_now=lambda: now[0])
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(caller.change)
+        assert arrived.wait(20)
+        now[0] = Tls(ca_pem=site.ca_file.read_text())
+        assert caller.read().status == 200
+        assert caller.read().status == 200
+        go_on.set()
+        assert under_way.result(20).status == 204
+    assert server.connections == 2, "one for the change, one for both reads"
+    now[0] = Tls(ca_pem=trustme.CA().cert_pem.bytes().decode())
+    caller.fails(READ, errors.TlsFailed)
+
+
+def test_an_authority_of_nothing_is_not_the_system_s(site: Site) -> None:
+    server = site.server(always(reply(200, {})))
+    error = site.caller(server, tls=Tls(ca_pem="")).fails(READ, errors.TlsFailed)
+    assert "cannot be read" in error.message

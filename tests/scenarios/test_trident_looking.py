@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,53 @@ def test_a_token_that_has_expired_is_our_own_trouble(world: World) -> None:
     assert found["local"]["reachable"] is False
     ran = world.run("explain", LEDGER)
     assert "kubeconfig" in ran.out
+
+
+PLUGIN = """#!{python} -I
+import json, os, pathlib
+here = pathlib.Path({directory!r})
+(here / "seen.json").write_text(json.dumps(dict(os.environ)))
+token = (here / "credentials" / "k8s-west.token").read_text().strip()
+said = {{"kind": "ExecCredential", "apiVersion": os.environ["VERSION"], "status": {{"token": token}}}}
+print(json.dumps(said))
+"""
+VERSION = "client.authentication.k8s.io/v1"
+
+
+def plugged_in(world: World, content: str = PLUGIN) -> Path:
+    """The driver's context signs in by a credential plugin; the file that tells what that saw."""
+    directory = world.config.parent
+    program = directory / "login"
+    program.write_text(content.format(python=sys.executable, directory=str(directory)))
+    program.chmod(0o700)
+    path = directory / "kubeconfig-west.yaml"
+    said = yaml.safe_load(path.read_text())
+    environ = [{"name": "VERSION", "value": VERSION}]
+    given = {"apiVersion": VERSION, "command": "./login", "env": environ, "interactiveMode": "IfAvailable"}
+    said["users"][0]["user"] = {"exec": given}
+    path.write_text(yaml.safe_dump(said))
+    return directory / "seen.json"
+
+
+def test_a_credential_plugin_signs_in_and_sees_nothing_of_ours(world: World) -> None:
+    seen = plugged_in(world)
+    ran = world.run("status", "-o", "json", environ={"REPLCTL_DEBUG_TOKEN": "hunter2", "PROFILE": "dr"})
+    assert line(ran)["local"]["reachable"] is True
+    told = json.loads(seen.read_text())
+    assert told["PROFILE"] == "dr"
+    assert [name for name in told if name.startswith("REPLCTL_")] == []
+
+
+def test_a_credential_plugin_that_fails_is_our_own_trouble(world: World) -> None:
+    plugged_in(world, "#!/bin/sh\necho hunter2; exit 3\n")
+    found = look(world)
+    assert (found["local"]["reachable"], found["peer"]["reachable"]) == (False, True)
+    ran = world.run("explain", LEDGER)
+    assert "ended with status 3" in ran.out
+    assert "hunter2" not in ran.out + ran.err
+    backends = world.run("backends", "-o", "json").json["backends"]
+    (west,) = [each for each in backends if each["name"] == "k8s-west"]
+    assert west["error"]["code"] == "no-credential"
 
 
 def test_a_client_certificate_is_as_good_as_a_token(world: World) -> None:

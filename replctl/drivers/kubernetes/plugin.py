@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from replctl import programs
 from replctl.core.errors import Interrupted, NoCredential, excerpt
 from replctl.core.secrets import Secret
 from replctl.drivers.kubernetes.access import Held, Local
@@ -42,6 +41,8 @@ class Plugin:
 
     def fetch(self, look: Look) -> Held:
         """Run it; raises NoCredential, or Interrupted when the look was cancelled meanwhile."""
+        from replctl import programs  # for a kubeconfig that has one
+
         seconds = min(TIMEOUT_SECONDS, look.remaining(self.local.clock))
         try:
             finished = programs.run(

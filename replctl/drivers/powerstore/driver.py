@@ -148,6 +148,8 @@ class PowerStoreDriver:
         redact: Callable[[str], str] = str,
         discovery_ttl_seconds: float = DISCOVERY_TTL_SECONDS,
         names: Names = NO_NAMES,
+        environ: Mapping[str, str] | None = None,  # no program is run here
+        conceal: Callable[[Secret], None] | None = None,  # the password's reader sees to that
     ) -> Self:
         """The driver of a configured array. Nothing is connected to and no password is read before it is needed.
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from replctl.clock import Clock
 from replctl.core.errors import Interrupted, InvalidInput, NotFound, ReplctlError, Unsupported, trouble_of
@@ -27,13 +27,15 @@ from replctl.core.retry import RetryPolicy
 from replctl.core.secrets import Secret
 from replctl.drivers.discovery import Capabilities, ClockOffset, Contact, DiscoveryCache, Inventory
 from replctl.drivers.http import BackendClient, Connection, Dialect, SignIn, Tls
+from replctl.drivers.kubernetes.access import Access, Local, in_pod
+from replctl.drivers.kubernetes.client import KubernetesClient
+from replctl.drivers.kubernetes.kubeconfig import by_kubeconfig
 from replctl.drivers.names import Names
 from replctl.drivers.trident import inventory, mirrors
-from replctl.drivers.trident.access import Access, TokenSignIn, by_kubeconfig, in_pod
 from replctl.drivers.trident.lookup import Found, Lookup
 from replctl.drivers.trident.mirrors import READ_ONLY, Relationship, Surroundings
 from replctl.drivers.trident.ontap import Ontap, OntapSignIn, error_message
-from replctl.drivers.trident.reading import ATTACHMENTS, DIALECT, MIRRORS, Reader, reworded
+from replctl.drivers.trident.reading import ATTACHMENTS, MIRRORS, Reader
 from replctl.drivers.trident.recipe import TridentRecipe
 from replctl.resilience import BreakerBoard, Budget, Look
 
@@ -99,7 +101,7 @@ class TridentDriver:
         *,
         backend: str,
         access: Callable[[], Access],
-        make_client: Callable[[Access], BackendClient],
+        make_client: Callable[[Access], KubernetesClient],
         clock: Clock,
         report: Report,
         modes: Mapping[str, Mode],
@@ -118,7 +120,7 @@ class TridentDriver:
         self._discovery = DiscoveryCache(clock, discovery_ttl_seconds)
         self._recipe = TridentRecipe()
         self._lock = Lock()
-        self._opened: tuple[Access, BackendClient] | None = None
+        self._opened: tuple[Access, KubernetesClient] | None = None
         self._version: str | None = None
 
     @classmethod
@@ -135,8 +137,14 @@ class TridentDriver:
         redact: Callable[[str], str] = str,
         discovery_ttl_seconds: float = DISCOVERY_TTL_SECONDS,
         names: Names | None = None,  # here a name is the address itself: nothing is looked up by it
+        environ: Mapping[str, str] | None = None,
+        conceal: Callable[[Secret], None] = lambda secret: None,
     ) -> Self:
-        """The driver of a configured cluster. Its kubeconfig is read when it is first asked something."""
+        """The driver of a configured cluster. Its kubeconfig is read when it is first asked something.
+
+        `environ` is what credential plugins may see, and says where a pod's API server and a proxy are; by default
+        our own. `conceal` is told each secret that is come by.
+        """
         bare = Connection(
             backend=backend,
             url=UNNAMED,
@@ -144,24 +152,23 @@ class TridentDriver:
             read_timeout_seconds=settings.timeouts.read_seconds,
             max_concurrency=settings.max_concurrency,
         )
-        make = partial(
-            BackendClient,
-            clock=clock,
-            board=board,
-            policy=policy,
-            budget=Budget(),
-            report=report,
-            redact=redact,
-        )
+        local = Local(clock=clock, environ=os.environ if environ is None else environ, conceal=conceal)
+        shared: dict[str, Any] = {
+            "clock": clock,
+            "board": board,
+            "policy": policy,
+            "report": report,
+            "redact": redact,
+        }
         return cls(
             backend=backend,
-            access=lambda: _access(settings, bare),
-            make_client=lambda known: make(known.connection, TokenSignIn(known.token), dialect=DIALECT),
+            access=lambda: _access(settings, bare, local),
+            make_client=partial(KubernetesClient, budget=Budget(), **shared),
             clock=clock,
             report=report,
             modes=settings.modes,
             parallel=settings.max_concurrency,
-            ontap=None if settings.ontap is None else _ontap(settings.ontap, bare, password, make),
+            ontap=None if settings.ontap is None else _ontap(settings.ontap, bare, password, shared),
             discovery_ttl_seconds=discovery_ttl_seconds,
         )
 
@@ -195,7 +202,7 @@ class TridentDriver:
         return self._discovery
 
     @property
-    def _client(self) -> BackendClient:
+    def _client(self) -> KubernetesClient:
         with self._lock:
             if self._opened is None:
                 access = self._read_access()
@@ -306,10 +313,9 @@ class TridentDriver:
         from replctl.drivers.handshake import contact  # for `doctor` alone
 
         try:
-            met = contact(self._client.connection, seconds)
+            return contact(self._client.connection, seconds)
         except InvalidInput as error:
             return Contact(trouble=error)
-        return met if met.trouble is None else replace(met, trouble=reworded(met.trouble, self._backend))
 
     def count_sessions(self, look: Look) -> int:
         """How many mirror relationships there are."""
@@ -347,18 +353,18 @@ class TridentDriver:
             self._ontap.client.close()
 
 
-def _access(settings: ClusterSettings, bare: Connection) -> Access:
+def _access(settings: ClusterSettings, bare: Connection, local: Local) -> Access:
     """The way to the cluster, read now; raises InvalidConfiguration."""
     if settings.in_cluster or settings.kubeconfig is None:
-        return in_pod(bare, os.environ)
-    return by_kubeconfig(bare, settings.kubeconfig, settings.context)
+        return in_pod(bare, local)
+    return by_kubeconfig(bare, settings.kubeconfig, settings.context, local)
 
 
 def _ontap(
     system: OntapSettings,
     bare: Connection,
     password: Callable[[], Secret],
-    make: Callable[..., BackendClient],
+    shared: Mapping[str, Any],
 ) -> Ontap:
     """The client of ONTAP. Breaker and budget are its own: its silence says nothing of Kubernetes."""
     connection = replace(
@@ -368,4 +374,5 @@ def _ontap(
         tls=Tls(ca_file=system.tls.ca_file, verify=system.tls.verify),
     )
     sign_in: SignIn = OntapSignIn(system.username, password)
-    return Ontap(make(connection, sign_in, dialect=Dialect(error_message), budget=Budget()))
+    dialect = Dialect(error_message)
+    return Ontap(BackendClient(connection, sign_in, dialect=dialect, budget=Budget(), **shared))

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from replctl.core.errors import Interrupted, ReplctlError, trouble_of
 from replctl.core.model import Scalar, Trouble
 from replctl.drivers.discovery import Inventory, Thing, presence_of
-from replctl.drivers.trident.mirrors import Body, Mirror, part, text
+from replctl.drivers.kubernetes.objects import Body, Resource, part, text
+from replctl.drivers.trident.mirrors import Mirror
 from replctl.drivers.trident.reading import CLAIMS, MIRRORS, Reader
 from replctl.resilience import Look
 
@@ -17,7 +18,7 @@ MIRROR, CLAIM = "mirror", "pvc"
 
 def take(reader: Reader, kind: str, version: str | None, look: Look) -> Inventory:
     """Everything listed; a kind that cannot be read is missing with its reason and hides no other."""
-    listed: dict[str, tuple[str, Callable[[Body], Thing]]] = {
+    listed: dict[str, tuple[Resource, Callable[[Body], Thing]]] = {
         MIRROR: (MIRRORS, _mirror),
         CLAIM: (CLAIMS, _claim),
     }

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from replctl.core.errors import Interrupted, NotFound, NotInstalled, ReplctlError
 from replctl.core.model import End, Observation
-from replctl.drivers.trident.mirrors import NO_BODY, Body, Mirror, no_mirror, not_found, part, text
+from replctl.drivers.kubernetes.objects import NO_BODY, Body, part, text
+from replctl.drivers.trident.mirrors import Mirror, no_mirror, not_found
 from replctl.drivers.trident.reading import CLAIMS, MIRRORS, Reader
 from replctl.resilience import Look
 

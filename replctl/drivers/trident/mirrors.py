@@ -23,29 +23,14 @@ from replctl.core.model import (
     Trouble,
     TroubleKind,
 )
+from replctl.drivers.kubernetes.objects import NO_BODY, Body, part, text
 from replctl.drivers.trident import words
 from replctl.drivers.trident.stamps import moment
-
-Body = Mapping[str, Any]
-NO_BODY: Body = MappingProxyType({})
 
 READ_ONLY = "replctl only looks at Trident so far: mirror relationships are changed with kubectl"
 NO_POINT = "Trident tells no time of a copy"
 BOUND = "Bound"
 MIRRORED = frozenset({"snapmirrored", "in_sync"})  # ONTAP's states of a mirror that holds a copy
-
-
-def part(body: Any, *keys: str) -> Body:
-    """The table at the end of a path of keys; an empty one where there is none."""
-    for key in keys:
-        body = body.get(key) if isinstance(body, Mapping) else None
-    return body if isinstance(body, Mapping) else NO_BODY
-
-
-def text(body: Body, key: str) -> str:
-    """A field as text; "" where it is absent or none."""
-    value = body.get(key)
-    return value if isinstance(value, str) else ""
 
 
 def first(body: Body, key: str) -> Body:

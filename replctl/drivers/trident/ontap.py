@@ -14,7 +14,8 @@ from typing import Any
 from replctl.core.errors import UnreadableAnswer
 from replctl.core.secrets import Secret
 from replctl.drivers.http import Answer, BackendClient, Json, Message, Send
-from replctl.drivers.trident.mirrors import Relationship, part, text
+from replctl.drivers.kubernetes.objects import part, text
+from replctl.drivers.trident.mirrors import Relationship
 from replctl.resilience import Look
 
 RELATIONSHIPS = "/api/snapmirror/relationships"
