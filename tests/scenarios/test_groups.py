@@ -297,7 +297,7 @@ def test_killed_in_the_middle_and_typed_again_it_is_finished(
 
 
 class InterruptedClock(FleetClock):
-    """A member's first wait brings the process a signal."""
+    """A member's first wait after the first change brings the process a signal."""
 
     def __init__(self, control: Any, number: signal.Signals) -> None:
         super().__init__(control)
@@ -305,8 +305,10 @@ class InterruptedClock(FleetClock):
 
     def wait(self, seconds: float, cancel: Cancel | None = None) -> bool:
         if threading.current_thread().name.startswith(THREADS):
+            begun = bool(self._control.requests(changes=True))
             with self._moved:
-                number, self._number = self._number, None
+                number = self._number if begun else None
+                self._number = None if begun else self._number
             if number is not None:
                 os.kill(os.getpid(), number)
                 assert cancel is not None

@@ -34,6 +34,7 @@ from matrix import (
     filled_in,
     situations,
 )
+from scenarios.test_groups import FleetClock
 from worlds import World, a_world
 
 from replctl.simulator.assumptions import ASSUMPTIONS
@@ -260,6 +261,7 @@ def test_each_cell(tmp_path: Path, asked: str, around: str, assumptions: Mapping
             for cell in cells:
                 put(world, cell.name, cell.situation)
             world.control.clear_requests()
+            world.clock = FleetClock(world.control)  # no member's time runs out while another one works
             ran = world.run(
                 *typed(asked, flags, [cell.name for cell in cells]),
                 "-y", "--keep-going", "-o", "json", "--timeout", "10m",
