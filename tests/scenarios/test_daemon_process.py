@@ -133,11 +133,11 @@ def test_an_edit_is_noticed_by_itself_and_sighup_reads_anew(world: World, tmp_pa
         one.process.send_signal(signal.SIGHUP)
         one.hears("RELOADING=1", "MONOTONIC_USEC=")
         edit(world, LEDGER, "source")
-        one.hears("STATUS=", f"promote {LEDGER}")
         while roles(world) != TURNED or open_operations(world):
             one.hears("STATUS=")
         code, err = one.end()
         assert code == 0
+        assert f"promote {LEDGER} (the file was edited to source)" in err
         assert f"{LEDGER}: promote: succeeded" in err
     assert world.truth()["lost_writes"] == 0
 
