@@ -20,7 +20,7 @@ from replctl.core.secrets import Secret
 from replctl.drivers.answers import Answer, Dialect, Json, Message, Request, ask_again, interpret, messages_of
 from replctl.drivers.session import Send, Session, SignIn
 from replctl.drivers.streaming import Stream
-from replctl.drivers.wire import Connection, Tls, Wire
+from replctl.drivers.wire import Connection, TimeoutSettings, Tls, TlsSettings, Wire
 from replctl.resilience import BreakerBoard, Budget, Look, Slots, call
 
 __all__ = [
@@ -34,7 +34,9 @@ __all__ = [
     "Send",
     "SignIn",
     "Stream",
+    "TimeoutSettings",
     "Tls",
+    "TlsSettings",
     "messages_of",
 ]
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -74,6 +74,24 @@ class Tls:
     identity: ClientIdentity | None = None
     server_name: str | None = None
     unverified_by: str = "tls.verify: false"
+
+
+class TlsSettings(Protocol):
+    """What the configuration says of how a backend's certificate is judged."""
+
+    @property
+    def ca_file(self) -> Path | None: ...
+    @property
+    def verify(self) -> bool: ...
+
+
+class TimeoutSettings(Protocol):
+    """What the configuration says of how long one request may take, seconds."""
+
+    @property
+    def connect_seconds(self) -> float: ...
+    @property
+    def read_seconds(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)

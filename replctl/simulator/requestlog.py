@@ -5,10 +5,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from replctl.simulator.server import Reply, Request
+
 REQUESTS_KEPT = 200_000
 # Asking what one may do changes nothing.
 _REVIEWS = "/apis/authorization.k8s.io/"
-CORRELATION_HEADER = "x-correlation-id"
+_CORRELATION_HEADER = "x-correlation-id"
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +27,11 @@ class Logged:
     body: bytes
     status: int | None = None
     effect: bool = False
+
+    def answered(self, reply: Reply, is_serving: bool) -> None:
+        """Note the status of a reply, if it is one that reaches the client."""
+        if reply.then in ("keep", "close") and is_serving:
+            self.status = reply.status
 
     def public(self) -> dict[str, Any]:
         """As those who ask see it."""
@@ -65,19 +72,13 @@ class RequestLog:
         self._logged: deque[Logged] = deque(maxlen=REQUESTS_KEPT)
         self._count = 0
 
-    def add(
-        self,
-        array: str,
-        at: float,
-        method: str,
-        path: str,
-        query: str,
-        correlation_id: str | None,
-        body: bytes,
-    ) -> Logged:
+    def add(self, array: str, at: float, request: Request) -> Logged:
         """Write a request down before anything is done about it."""
         self._count += 1
-        logged = Logged(self._count, array, at, method, path, query, correlation_id, body)
+        correlation_id = request.headers.get(_CORRELATION_HEADER)
+        logged = Logged(
+            self._count, array, at, request.method, request.path, request.query, correlation_id, request.body
+        )
         self._logged.append(logged)
         return logged
 

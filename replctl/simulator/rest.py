@@ -20,7 +20,7 @@ from replctl.simulator.logins import COOKIE, TOKEN_HEADER, Admission, Login, Log
 from replctl.simulator.policies import patch_resource
 from replctl.simulator.query import BadQuery, BadRange, Getter, Query, parse
 from replctl.simulator.replication import Command, End, Refusal
-from replctl.simulator.requestlog import CORRELATION_HEADER, Logged, RequestLog
+from replctl.simulator.requestlog import Logged, RequestLog
 from replctl.simulator.server import Reply, Request
 from replctl.simulator.world import World
 
@@ -67,10 +67,7 @@ class Api:
         with self._clock.lock:
             now = self._clock.now()
             self._world.catch_up(now)
-            correlation_id = request.headers.get(CORRELATION_HEADER)
-            logged = log.add(
-                self.array, now, request.method, request.path, request.query, correlation_id, request.body
-            )
+            logged = log.add(self.array, now, request)
             state = self._conditions.arrays[self.array]
             if not state.alive or state.isolated:
                 return Reply(then="silence")  # it fell while the request was on its way
@@ -84,8 +81,7 @@ class Api:
                 lambda seconds: self._perform_later(request, logged, seconds),
                 wait_real,
             )
-        if reply.then in ("keep", "close") and is_serving():
-            logged.status = reply.status
+        logged.answered(reply, is_serving())
         return reply
 
     # One request

@@ -40,7 +40,7 @@ def shows(lines: list[Line], expected: str) -> None:
 def report(*lines: object, silent: frozenset[str] = frozenset()) -> StatusReport:
     return StatusReport(
         observed_at=START,
-        replications=lines,  # type: ignore[arg-type]
+        replications=lines,  # type: ignore[arg-type]  # each a ReplicationStatus
         answered=frozenset({"west", "east"}) - silent,
         silent=silent,
     )
@@ -443,7 +443,7 @@ def record(outcome: Outcome | None, **changes: object) -> OperationRecord:
         steps=(stage.STEPS[0], replace(stage.STEPS[1], outcome=None, finished=None)),
         outcome=outcome,
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)  # type: ignore[arg-type]  # names are OperationRecord's own
 
 
 def test_operations_are_listed_with_their_progress() -> None:

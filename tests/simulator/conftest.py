@@ -5,11 +5,14 @@ import http.client
 import json
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from estates import Estate, an_estate
 
 from replctl.simulator import Options, Simulator
 
@@ -178,3 +181,22 @@ def large_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def world(open_world: Callable[..., World]) -> World:
     """Four replications, default assumptions, time stands still."""
     return open_world()
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Iterator[Estate]:
+    """A pair of clusters with default assumptions; time stands still."""
+    with an_estate(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def open_estate(tmp_path: Path) -> Iterator[Callable[..., Estate]]:
+    """Opens pairs of clusters, each in a directory of its own; keyword arguments are those of `an_estate`."""
+    numbers = count()
+    with ExitStack() as opened:
+
+        def open_one(**options: Any) -> Estate:
+            return opened.enter_context(an_estate(tmp_path / f"estate-{next(numbers)}", **options))
+
+        yield open_one

@@ -10,7 +10,6 @@ from estates import (
     MIRRORS,
     SNAPSHOTS,
     UPDATES,
-    an_estate,
     new_claim,
     new_mirror,
     new_snapshot,
@@ -18,25 +17,6 @@ from estates import (
 )
 
 BANK = MIRRORS.format("bank")
-
-
-@pytest.fixture
-def estate(tmp_path):
-    with an_estate(tmp_path) as estate:
-        yield estate
-
-
-@pytest.fixture
-def open_estate(tmp_path):
-    opened = []
-
-    def open_one(**options):
-        opened.append(an_estate(tmp_path / str(len(opened)), **options))
-        return opened[-1].__enter__()
-
-    yield open_one
-    for each in opened:
-        each.__exit__(None, None, None)
 
 
 def words(watch, until, seen=()):

@@ -26,25 +26,6 @@ BANK = MIRRORS.format("bank")
 RELATIONSHIPS = "/api/snapmirror/relationships"
 
 
-@pytest.fixture
-def estate(tmp_path):
-    with an_estate(tmp_path) as estate:
-        yield estate
-
-
-@pytest.fixture
-def open_estate(tmp_path):
-    opened = []
-
-    def open_one(**options):
-        opened.append(an_estate(tmp_path / str(len(opened)), **options))
-        return opened[-1].__enter__()
-
-    yield open_one
-    for each in opened:
-        each.__exit__(None, None, None)
-
-
 def ask(estate, path, system="ontap-west", method="GET", secret=None):
     directory = estate.sim.options.directory
     place = urlsplit(estate.sim.ready["ontap"][system])

@@ -11,12 +11,6 @@ REPLICA = f"{BANK}/ledger-dr"
 BROKEN = (OSError, ssl.SSLError, http.client.HTTPException)
 
 
-@pytest.fixture
-def estate(tmp_path):
-    with an_estate(tmp_path) as estate:
-        yield estate
-
-
 def annotate(estate, value):
     return estate.west.patch(REPLICA, {"metadata": {"annotations": {"v": value}}})
 

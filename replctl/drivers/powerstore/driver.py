@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
 from typing import Any, Protocol, Self
@@ -33,7 +32,7 @@ from replctl.core.plans import Followed, Receipt
 from replctl.core.retry import RetryPolicy
 from replctl.core.secrets import Secret
 from replctl.drivers.discovery import Capabilities, ClockOffset, Contact, DiscoveryCache, Inventory
-from replctl.drivers.http import BackendClient, Connection, Tls
+from replctl.drivers.http import BackendClient, Connection, TimeoutSettings, Tls, TlsSettings
 from replctl.drivers.names import Names, NoNames
 from replctl.drivers.powerstore import actions, inventory, sessions
 from replctl.drivers.powerstore.lookup import (
@@ -68,24 +67,6 @@ CLUSTER = "/cluster"
 RELEASES = "/software_installed"
 CREATE, DELETE = "create", "delete"  # actions on a policy's assignment, not on a session
 _ALL = {"select": "*"}
-
-
-class TlsSettings(Protocol):
-    """How the array's certificate is judged."""
-
-    @property
-    def ca_file(self) -> Path | None: ...
-    @property
-    def verify(self) -> bool: ...
-
-
-class TimeoutSettings(Protocol):
-    """How long one request may take, seconds."""
-
-    @property
-    def connect_seconds(self) -> float: ...
-    @property
-    def read_seconds(self) -> float: ...
 
 
 class ArraySettings(Protocol):

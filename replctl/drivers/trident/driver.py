@@ -26,7 +26,15 @@ from replctl.core.plans import Followed, Receipt
 from replctl.core.retry import RetryPolicy
 from replctl.core.secrets import Secret
 from replctl.drivers.discovery import Capabilities, ClockOffset, Contact, DiscoveryCache, Inventory
-from replctl.drivers.http import BackendClient, Connection, Dialect, SignIn, Tls
+from replctl.drivers.http import (
+    BackendClient,
+    Connection,
+    Dialect,
+    SignIn,
+    TimeoutSettings,
+    Tls,
+    TlsSettings,
+)
 from replctl.drivers.kubernetes.access import Access, Local, in_pod
 from replctl.drivers.kubernetes.client import KubernetesClient
 from replctl.drivers.kubernetes.kubeconfig import by_kubeconfig
@@ -43,24 +51,6 @@ KIND = "trident"
 DISCOVERY_TTL_SECONDS = 300.0
 UNNAMED = "https://unnamed"  # until the kubeconfig has been read
 DATE_SECONDS = 1.0  # the unit of a `Date` header
-
-
-class TimeoutSettings(Protocol):
-    """How long one request may take, seconds."""
-
-    @property
-    def connect_seconds(self) -> float: ...
-    @property
-    def read_seconds(self) -> float: ...
-
-
-class TlsSettings(Protocol):
-    """How the certificate is judged."""
-
-    @property
-    def ca_file(self) -> Path | None: ...
-    @property
-    def verify(self) -> bool: ...
 
 
 class OntapSettings(Protocol):

@@ -36,7 +36,7 @@ from replctl.simulator.kubernetes.statuses import (
 )
 from replctl.simulator.kubernetes.tables import table
 from replctl.simulator.kubernetes.writing import read_object, write
-from replctl.simulator.requestlog import CORRELATION_HEADER, Logged, RequestLog
+from replctl.simulator.requestlog import Logged, RequestLog
 from replctl.simulator.server import Reply, Request
 
 LARGEST_BODY_BYTES = 3 * 2**20
@@ -76,16 +76,7 @@ class Api:
         with self._clock.lock:
             now = self._clock.now()
             self._catch_up(now)
-            correlation_id = request.headers.get(CORRELATION_HEADER)
-            logged = log.add(
-                self.cluster.name,
-                now,
-                request.method,
-                request.path,
-                request.query,
-                correlation_id,
-                request.body,
-            )
+            logged = log.add(self.cluster.name, now, request)
             self._faults.fire(self.cluster.name, request, "before")
             fault = self._faults.pick(self.cluster.name, request)
         if fault is None:
@@ -99,8 +90,7 @@ class Api:
                 _ordered,
             )
         reply.headers.append(("Date", http_date(now + self.cluster.registry.skew)))
-        if reply.then in ("keep", "close") and is_serving():
-            logged.status = reply.status
+        logged.answered(reply, is_serving())
         return reply
 
     def _perform(self, request: Request, logged: Logged) -> Reply:

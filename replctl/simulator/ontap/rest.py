@@ -10,7 +10,7 @@ from replctl.simulator.clock import VirtualClock
 from replctl.simulator.faults import Faults, carry_out
 from replctl.simulator.kubernetes.stamps import duration, http_date
 from replctl.simulator.ontap.fabric import POLICIES, Fabric, Relationship, System
-from replctl.simulator.requestlog import CORRELATION_HEADER, Logged, RequestLog
+from replctl.simulator.requestlog import RequestLog
 from replctl.simulator.server import Reply, Request
 
 RELATIONSHIPS = "/api/snapmirror/relationships"
@@ -52,10 +52,7 @@ class OntapApi:
         with self._clock.lock:
             now = self._clock.now()
             self._catch_up(now)
-            correlation_id = request.headers.get(CORRELATION_HEADER)
-            logged = log.add(
-                self.name, now, request.method, request.path, request.query, correlation_id, request.body
-            )
+            logged = log.add(self.name, now, request)
             fault = self._faults.pick(self.name, request)
         if fault is None:
             reply = self._perform(request)
@@ -68,7 +65,7 @@ class OntapApi:
                 lambda ordered: _error(ordered.status or 500, _INTERNAL, "ordered"),
             )
         reply.headers.append(("Date", http_date(now + self._system.skew)))
-        _log(logged, reply, is_serving())
+        logged.answered(reply, is_serving())
         return reply
 
     def _perform(self, request: Request) -> Reply:
@@ -157,8 +154,3 @@ def _json(status: int, body: object) -> Reply:
 
 def _error(status: int, code: str, message: str) -> Reply:
     return _json(status, {"error": {"code": code, "message": message}})
-
-
-def _log(logged: Logged, reply: Reply, serving: bool) -> None:
-    if reply.then in ("keep", "close") and serving:
-        logged.status = reply.status
