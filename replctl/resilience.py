@@ -45,6 +45,8 @@ KEPT_CHARACTERS = 300  # of an error's text that a breaker keeps
 class Look:
     """How hard to look: until when (on the monotonic clock), retrying or not, past an open breaker or not.
 
+    `kept`: what a driver was told of lately, without asking, will do; never before a change.
+
     `silence_seconds` is how long one answer may take; None where only the deadline counts. A look that takes many
     answers may so be long, and still tell soon that a site is dead.
     """
@@ -54,6 +56,7 @@ class Look:
     probe: bool = False
     cancel: Cancel | None = None
     silence_seconds: float | None = None
+    kept: bool = False
 
     def remaining(self, clock: Clock) -> float:
         """Seconds until the deadline, never below zero."""

@@ -5,7 +5,8 @@ The outermost layer prints; everything below returns these. `None` seconds mean 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from replctl.core.journal import Drill, StepRecord
 from replctl.core.model import (
@@ -131,6 +132,12 @@ class StatusReport:
     replications: tuple[ReplicationStatus, ...]
     answered: frozenset[str]
     silent: frozenset[str]
+
+    def with_lines(self, lines: Iterable[ReplicationStatus]) -> StatusReport:
+        """The same with newer lines in the places of those of the same replications."""
+        newer = {line.replication.key: line for line in lines}
+        every = tuple(newer.get(line.replication.key, line) for line in self.replications)
+        return replace(self, replications=every)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -28,6 +28,7 @@ from replctl.daemon.desired import DesiredFile
 from replctl.daemon.hands import Hands
 from replctl.daemon.health import HealthBook
 from replctl.daemon.systemd import Notifier
+from replctl.daemon.watches import Watches
 from replctl.drivers.discovery import Discoverer
 from replctl.engine import Proposal, Request
 from replctl.logs import LOGGER, about
@@ -35,6 +36,10 @@ from replctl.resilience import Look
 
 COMMAND = ("replctl", "daemon")  # how an operation of its own begins in the journal
 SLICE_SECONDS = 1.0  # how often a wait looks for a changed file, a signal, the watchdog
+FOLLOWING_SLICE_SECONDS = 0.2  # the same, where backends tell of changes themselves
+GLANCE_SECONDS = 0.5  # from one look at what changed to the next at least
+GLANCE_MOST = 50  # of more that changed, everything is looked at anew …
+WHOLE_SECONDS = 5.0  # … at most so often
 LEAVE_SECONDS = 15.0  # at the end, for what is in hand to be written down
 FLUSH_SECONDS = 300.0  # from one hand-over of the counters to the store to the next
 DISCOVER_SECONDS = 30.0
@@ -93,6 +98,8 @@ class Daemon:
         self._not_before: dict[str, float] = {}
         self._report: StatusReport | None = None
         self._flushed_at = self._clock.monotonic()
+        self._watches = Watches(self._engine.driver, self._clock, wakes.stop)
+        self._glance_from = self._clock.monotonic()
         self._last = ""
 
     # -- the loop --------------------------------------------------------------------------------------------
@@ -102,6 +109,8 @@ class Daemon:
         self._book.part("store", present=True, message="the store is not there")
         self._book.part("drivers", present=True, message="no drivers are there")
         while not self._wakes.stop.is_set:
+            self._watches.follow(self._file.current.values())
+            self._watches.take()  # what changed until now, the tick sees
             sentence = self.tick()
             if not self._last:
                 self._book.mark_ready()
@@ -110,6 +119,7 @@ class Daemon:
             self._wait()
         self._notifier.stopping()
         self._hands.finish(LEAVE_SECONDS)
+        self._watches.finish(LEAVE_SECONDS)
 
     def once(self) -> None:
         """One tick, and all that it begins."""
@@ -118,11 +128,20 @@ class Daemon:
 
     def tick(self) -> str:
         """One look at everything, and the sentence on it: seen, decided, why."""
-        self._book.tick_began()
-        began = self._clock.monotonic()
         self._read_file()
+        return self._looked(self._tick)
+
+    def glance(self, keys: Collection[str]) -> str:
+        """One look at some, of which something was told, and the sentence on it."""
+        current = self._file.current
+        some = [current[key] for key in sorted(keys) if key in current]
+        return self._looked(lambda began: self._glance(some, began))
+
+    def _looked(self, deed: Callable[[float], str]) -> str:
+        """The sentence of a look, which is given the moment at which it began."""
+        self._book.tick_began()
         try:
-            sentence = self._tick(began)
+            sentence = deed(self._clock.monotonic())
         except ReplctlError as error:
             self._book.counted(ours=True)
             sentence = f"could not look: {error}"
@@ -140,15 +159,29 @@ class Daemon:
         self._notifier.status(sentence)
 
     def _wait(self) -> None:
-        """Until the next tick is due, the file changes, or somebody asks for a reload."""
-        deadline = self._clock.monotonic() + self._interval
-        while (left := deadline - self._clock.monotonic()) > 0:
+        """Until the next tick is due, the file changes, or somebody asks for a reload; meanwhile what is told of."""
+        began = self._clock.monotonic()
+        while (left := began + self._interval - self._clock.monotonic()) > 0:
             if self._notifier.watchdog_seconds is not None and self._book.is_moving:
                 self._notifier.alive()
-            if self._clock.wait(min(SLICE_SECONDS, left), self._wakes.stop):
+            slice_seconds = FOLLOWING_SLICE_SECONDS if self._watches.any else SLICE_SECONDS
+            if self._clock.wait(min(slice_seconds, left), self._wakes.stop):
                 return
             if self._wakes.reload.is_set() or self._file.has_changed:
                 return
+            if not self._watches.pending:
+                continue
+            if self._watches.pending <= GLANCE_MOST:
+                self._glance_at_changes()
+            elif self._clock.monotonic() - began >= WHOLE_SECONDS:
+                return
+
+    def _glance_at_changes(self) -> None:
+        """Look at what was told of, unless that was done a moment ago."""
+        now = self._clock.monotonic()
+        if now >= self._glance_from:
+            self._glance_from = now + GLANCE_SECONDS
+            self._log.info("told of a change: %s", self.glance(self._watches.take()))
 
     def _read_file(self) -> None:
         asked = self._wakes.reload.is_set()
@@ -178,8 +211,24 @@ class Daemon:
     # -- one tick --------------------------------------------------------------------------------------------
 
     def _tick(self, began: float) -> str:
-        replications = list(self._file.current.values())
-        report = self._engine.status(replications, Request(cancel=self._wakes.stop))
+        request = Request(cancel=self._wakes.stop, kept=True)
+        report, findings = self._reconciled(list(self._file.current.values()), request, began)
+        self._report = report
+        self._discover()
+        self._flush_now_and_then()
+        return reconciling.sentence(findings, sorted(report.silent))
+
+    def _glance(self, replications: Sequence[Replication], began: float) -> str:
+        report, findings = self._reconciled(replications, Request(cancel=self._wakes.stop), began)
+        if self._report is not None:
+            self._report = self._report.with_lines(report.replications)
+        return reconciling.sentence(findings, sorted(report.silent))
+
+    def _reconciled(
+        self, replications: Sequence[Replication], request: Request, began: float
+    ) -> tuple[StatusReport, list[tuple[str, Finding]]]:
+        """Look at these, and begin what is to be done about them."""
+        report = self._engine.status(replications, request)
         now = self._clock.now()
         open_operations = self._open_operations()
         findings = [
@@ -189,10 +238,7 @@ class Daemon:
         for key, found in findings:
             self._count(report, key, found, began)
         self._act(findings, now)
-        self._report = report
-        self._discover()
-        self._flush_now_and_then()
-        return reconciling.sentence(findings, sorted(report.silent))
+        return report, findings
 
     def _open_operations(self) -> dict[str, OperationRecord]:
         records = self._store.operations(open_only=True, limit=OPERATIONS_SEEN)

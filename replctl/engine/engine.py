@@ -106,7 +106,8 @@ class Engine:
 
     def status(self, replications: Sequence[Replication], request: Request) -> StatusReport:
         """One attempt a request, both sites at once, within the observation budget (design §6)."""
-        return self._watcher.status(replications, self._glance(request, len(replications)))
+        look = replace(self._glance(request, len(replications)), kept=request.kept)
+        return self._watcher.status(replications, look)
 
     def explain(self, replication: Replication, request: Request) -> Explanation:
         """What is seen, and what each verb would do now; writes to no backend."""

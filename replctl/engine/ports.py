@@ -5,9 +5,9 @@ Drivers and stores fit these shapes without importing them; the type checker con
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from replctl.clock import Cancel
 from replctl.core.breaker import BreakerState
@@ -48,6 +48,26 @@ class Driver(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+Told = Callable[[Collection[str]], None]
+"""Takes the things of a backend, as `thing` calls them, of which a watch was told something new."""
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """What a driver may be able to do besides: have itself told of changes, so that they are seen as they come."""
+
+    def watches(self) -> Mapping[str, Callable[[Told, Cancel], None]]:
+        """What can be followed, by what it is called. Each call follows until the cancel, or raises ReplctlError.
+
+        What is told is kept too, for looks that are content with it (`Look.kept`).
+        """
+        ...
+
+    def thing(self, end: End) -> str:
+        """What a watch calls that which an end is on this backend."""
+        ...
 
 
 class Programs(Protocol):

@@ -18,6 +18,7 @@ class Request:
     the first change was accepted; `probe` asks past open breakers; `cancel` stops waiting, not the operation. All
     that one command does has one request: by `together` its members know of each other.
     `began_at` (monotonic) is when the command began: what it spent on starting counts toward its time to look.
+    `kept`: for `status`, what watches have told lately will do.
     """
 
     reason: str | None = None
@@ -27,6 +28,7 @@ class Request:
     probe: bool = False
     cancel: Cancel | None = None
     began_at: float | None = None
+    kept: bool = False
     together: Together = field(default_factory=Together, compare=False)
 
 

@@ -42,7 +42,7 @@ class SharedLooks:
         self, backend: str, ends: Sequence[End], look: Look, observe: Observe
     ) -> Mapping[End, Observation]:
         """What `observe` says of the ends, asked alone or together with others; raises what it raises."""
-        kind = (backend, look.retry, look.probe, look.cancel)
+        kind = (backend, look.retry, look.probe, look.cancel, look.kept)
         span = look.remaining(self._clock)
         with self._lock:
             leads = kind not in self._gathering

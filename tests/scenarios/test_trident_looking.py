@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from estates import MIRRORS, Cluster
 from worlds import LEDGER, Ran, World, a_world
 
 DR = f"{MIRRORS.format('bank')}/ledger-dr"
+CLUSTERS = ("k8s-east", "k8s-west")
+MANY = 1001  # three pages; of ten thousand there are twenty
+BESIDE = 5
 CHANGES = (
     ("promote",),
     ("promote", "--peer-is-down", "--accept-data-loss=unknown"),
@@ -273,6 +277,30 @@ def test_many_are_read_in_lists(tmp_path: Path) -> None:
             "tridentmirrorrelationships",
             "volumeattachments",
         ]
+
+
+def test_a_look_keeps_to_its_budget_however_many_there_are(tmp_path: Path) -> None:
+    """Design §12: of each listed type its pages of 500, and five requests a backend beside."""
+    with a_world(tmp_path, vendors=("trident",), replications=MANY) as world:
+        attached = {name: len(world.control.objects(name, "volumeattachments")) for name in CLUSTERS}
+        world.control.clear_requests()
+        assert world.run("status", "-o", "name").code == 0
+        for name in CLUSTERS:
+            budget = 2 * pages(MANY) + pages(attached[name]) + BESIDE
+            asked = [each["path"].rsplit("/", 1)[-1] for each in world.control.requests(name)]
+            assert asked.count("tridentmirrorrelationships") == pages(MANY) == 3
+            assert len(asked) <= budget
+
+        world.control.clear_requests()
+        assert world.run("status", LEDGER).code == 0
+        for name in CLUSTERS:
+            asked = [each["path"].rsplit("/", 1)[-1] for each in world.control.requests(name)]
+            assert not {"tridentmirrorrelationships", "persistentvolumeclaims"} & set(asked)
+            assert len(asked) <= pages(attached[name]) + BESIDE
+
+
+def pages(count: int) -> int:
+    return math.ceil(count / 500)
 
 
 def test_few_are_asked_for_by_name(world: World) -> None:

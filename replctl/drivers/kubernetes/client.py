@@ -117,6 +117,20 @@ class KubernetesClient:
                 continue
         return self._pages(resource, namespace, params, look)
 
+    def count(self, resource: Resource, look: Look) -> int | None:
+        """How many objects of a kind there are, by one request that the store behind the API server must answer.
+
+        None where it does not say (CT §12.5).
+        """
+        operation = f"count {resource.plural}"
+        answer = self._read(resource.path(), {"limit": 1}, operation, look, resource)
+        body = part(answer.body)
+        page, _, token = self._shaped(partial(_page, resource, body), operation)
+        if not token:
+            return len(page)
+        left = part(body, "metadata").get("remainingItemCount")
+        return len(page) + left if isinstance(left, int) else None
+
     def served(self, resource: Resource, look: Look) -> frozenset[str]:
         """What the resource's group and version serve here, such as `x` and `x/status`; raises NotInstalled."""
         return self._names(self._read(resource.root, None, f"discover {resource.group}", look, resource))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
@@ -62,6 +63,13 @@ class Change:
     seen: Seen
 
 
+class Mark(Enum):
+    """How it stands with the stream: it said something, if only that nothing happened; or it is down for now."""
+
+    HEARD = "heard"
+    DOWN = "down"
+
+
 Told: TypeAlias = Snapshot | Change
 
 
@@ -89,7 +97,20 @@ def watch(
     attempt does not help against (Forbidden, NotInstalled, Unauthorized …); and, at the deadline or at once without
     `look.retry`, the trouble that it is in. Close it to let go of the connection.
     """
-    return _Watch(client, subject, look, since, idle_seconds).told()
+    with closing(_Watch(client, subject, look, since, idle_seconds).told()) as told:
+        for each in told:
+            if not isinstance(each, Mark):
+                yield each
+
+
+def follow(
+    client: KubernetesClient, subject: Subject, look: Look, *, idle_seconds: float = IDLE_SECONDS
+) -> Generator[Told | Mark, None, None]:
+    """As `watch`, and also told when the stream was heard and when it is down: for who keeps what is told.
+
+    What is held is what there was when it was last heard: a mark comes after the changes that it stands for.
+    """
+    return _Watch(client, subject, look, None, idle_seconds).told()
 
 
 class _Over(Exception):
@@ -121,8 +142,9 @@ class _Watch:
         self._failures = 0
         self._heard = False
 
-    def told(self) -> Iterator[Told]:
+    def told(self) -> Generator[Told | Mark, None, None]:
         while self._look.remaining(self._clock):
+            trouble: ReplctlError | None = None
             try:
                 if not self._version:
                     yield self._snapshot()
@@ -134,9 +156,12 @@ class _Watch:
             except ReplctlError as error:
                 if self._is_deadline(error):
                     return
-                self._note(error)
-                continue
-            self._breathe()
+                trouble = error
+            yield Mark.DOWN
+            if trouble is not None:
+                self._note(trouble)
+            else:
+                self._breathe()
 
     def _snapshot(self) -> Snapshot:
         subject = self._subject
@@ -151,7 +176,7 @@ class _Watch:
         self._version = listing.version
         return Snapshot(listing, first)
 
-    def _changes(self) -> Iterator[Told]:
+    def _changes(self) -> Iterator[Told | Mark]:
         """Those of one stream; raises _Over at its end."""
         stream = self._opened()
         try:
@@ -160,6 +185,7 @@ class _Watch:
                 self._failures, self._heard = 0, True
                 if change is not None:
                     yield change
+                yield Mark.HEARD
         finally:
             stream.close()
         raise _Over

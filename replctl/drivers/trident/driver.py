@@ -8,7 +8,7 @@ between them. Nothing is ever written: `act` refuses, and every observation says
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, Self
 
-from replctl.clock import Clock
+from replctl.clock import Cancel, Clock
 from replctl.core.errors import Interrupted, InvalidInput, NotFound, ReplctlError, Unsupported, trouble_of
 from replctl.core.events import Noticed, Report
 from replctl.core.model import End, Mode, Observation, Scalar, TroubleKind, Volume
@@ -38,18 +38,22 @@ from replctl.drivers.http import (
 from replctl.drivers.kubernetes.access import Access, Local, in_pod
 from replctl.drivers.kubernetes.client import KubernetesClient
 from replctl.drivers.kubernetes.kubeconfig import by_kubeconfig
+from replctl.drivers.kubernetes.objects import Resource
 from replctl.drivers.names import Names
 from replctl.drivers.trident import inventory, mirrors
-from replctl.drivers.trident.lookup import Found, Lookup
+from replctl.drivers.trident.keeping import NO_COPIES, Copies, Kept, Key
+from replctl.drivers.trident.lookup import Found, Lookup, mirror_key
 from replctl.drivers.trident.mirrors import READ_ONLY, Relationship, Surroundings
 from replctl.drivers.trident.ontap import Ontap, OntapSignIn, error_message
-from replctl.drivers.trident.reading import ATTACHMENTS, MIRRORS, Reader
+from replctl.drivers.trident.reading import ATTACHMENTS, CLAIMS, MIRRORS, Reader
 from replctl.drivers.trident.recipe import TridentRecipe
 from replctl.resilience import BreakerBoard, Budget, Look
 
 KIND = "trident"
 DISCOVERY_TTL_SECONDS = 300.0
 UNNAMED = "https://unnamed"  # until the kubeconfig has been read
+FOLLOW_SECONDS = 86_400.0  # one call of a watch; who wants more calls again
+Told = Callable[[Collection[str]], None]
 DATE_SECONDS = 1.0  # the unit of a `Date` header
 
 
@@ -112,6 +116,7 @@ class TridentDriver:
         self._lock = Lock()
         self._opened: tuple[Access, KubernetesClient] | None = None
         self._version: str | None = None
+        self._kept = {resource: Kept(resource, clock) for resource in (MIRRORS, CLAIMS)}
 
     @classmethod
     def open(
@@ -221,12 +226,13 @@ class TridentDriver:
         reader = self._reader
         with ThreadPoolExecutor(max_workers=1) as aside:
             asked = aside.submit(copy_context().run, self._relationships, look)
-            found = Lookup(reader, self._parallel, look, self._notice).find(ends)
+            copies = self._copies(reader, look)
+            found = Lookup(reader, self._parallel, look, self._notice, copies).find(ends)
             relationships = asked.result()
         read = [each for each in found.values() if isinstance(each, Found)]
         around = Surroundings(
             backend=self._backend,
-            read_at=self._clock.now(),
+            read_at=copies.heard_at or self._clock.now(),
             modes=self._modes,
             attached=self._attached(reader, look) if read else None,
             relationships=relationships,
@@ -239,6 +245,13 @@ class TridentDriver:
             else each
             for end, each in found.items()
         }
+
+    def _copies(self, reader: Reader, look: Look) -> Copies:
+        """What watches keep, where a look is content with it, the cluster answers, and has as many mirrors."""
+        mirrors = self._kept[MIRRORS].copy() if look.kept else None
+        if mirrors is None or reader.count(MIRRORS, look) != len(mirrors.bodies):
+            return NO_COPIES
+        return Copies(mirrors, self._kept[CLAIMS].copy())
 
     def _relationships(self, look: Look) -> Mapping[str, Relationship] | None:
         """ONTAP's word, if it comes soon: a look shall not be late because of what it can do without."""
@@ -265,6 +278,24 @@ class TridentDriver:
 
     def _notice(self, topic: str, message: str) -> None:
         self._report(Noticed(topic=topic, message=message, backend=self._backend))
+
+    # -- being told ------------------------------------------------------------------------------------------
+
+    def watches(self) -> Mapping[str, Callable[[Told, Cancel], None]]:
+        """Mirror relationships, of which it is told; and their claims, which are only kept."""
+        return {
+            MIRRORS.plural: lambda told, cancel: self._follow(MIRRORS, told, cancel),
+            CLAIMS.plural: lambda told, cancel: self._follow(CLAIMS, _tell_nobody, cancel),
+        }
+
+    def thing(self, end: End) -> str:
+        return _thing(mirror_key(end))
+
+    def _follow(self, resource: Resource, told: Told, cancel: Cancel) -> None:
+        look = Look(deadline=self._clock.monotonic() + FOLLOW_SECONDS, retry=True, cancel=cancel)
+        self._kept[resource].follow(
+            self._client, look, lambda keys: told(frozenset(_thing(key) for key in keys))
+        )
 
     # -- acting ----------------------------------------------------------------------------------------------
 
@@ -341,6 +372,14 @@ class TridentDriver:
             opened[1].close()
         if self._ontap is not None:
             self._ontap.client.close()
+
+
+def _thing(key: Key) -> str:
+    return "/".join(key)
+
+
+def _tell_nobody(things: Collection[str]) -> None:
+    """What happens to a claim changes no role; the next look sees it."""
 
 
 def _access(settings: ClusterSettings, bare: Connection, local: Local) -> Access:

@@ -1,4 +1,5 @@
 """From the ends that the file names to what a cluster says of them: by name where they are few, in lists where many.
+Where a watch has told of them lately its copy stands for the lists.
 
 Each end is a mirror relationship in a namespace; its claim is read with it. Reads by name run at the same time.
 """
@@ -14,12 +15,12 @@ from typing import TypeVar
 from replctl.core.errors import Interrupted, NotFound, NotInstalled, ReplctlError
 from replctl.core.model import End, Observation
 from replctl.drivers.kubernetes.objects import NO_BODY, Body, part, text
+from replctl.drivers.trident.keeping import NO_COPIES, Copies, Key
 from replctl.drivers.trident.mirrors import Mirror, no_mirror, not_found
 from replctl.drivers.trident.reading import CLAIMS, MIRRORS, Reader
 from replctl.resilience import Look
 
 BY_NAME = 50  # up to so many ends are asked for by name (design §12)
-Key = tuple[str, str]  # namespace, name
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -35,7 +36,15 @@ class Found:
 class Lookup:
     """One look at one cluster."""
 
-    def __init__(self, reader: Reader, parallel: int, look: Look, notice: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        parallel: int,
+        look: Look,
+        notice: Callable[[str, str], None],
+        copies: Copies = NO_COPIES,
+    ) -> None:
+        self._copies = copies
         self._reader = reader
         self._parallel = parallel
         self._look = look
@@ -43,7 +52,7 @@ class Lookup:
 
     def find(self, ends: Sequence[End]) -> Mapping[End, Found | Observation]:
         """Every end's objects, or the observation that they are not there; raises what reading mirrors raises."""
-        if len(ends) > BY_NAME:
+        if self._copies.mirrors is not None or len(ends) > BY_NAME:
             return self._in_lists(ends)
         return dict(zip(ends, self._at_once(self._by_name, ends), strict=True))
 
@@ -73,7 +82,8 @@ class Lookup:
             return None
 
     def _in_lists(self, ends: Sequence[End]) -> Mapping[End, Found | Observation]:
-        mirrors = _by_key(self._reader.items(MIRRORS, self._look))
+        kept = self._copies.mirrors
+        mirrors = kept.bodies if kept is not None else _by_key(self._reader.items(MIRRORS, self._look))
         claims = self._claims()
         found: dict[End, Found | Observation] = {}
         for end in ends:
@@ -85,6 +95,8 @@ class Lookup:
         return found
 
     def _claims(self) -> Mapping[Key, Body] | None:
+        if self._copies.claims is not None:
+            return self._copies.claims.bodies
         try:
             return _by_key(self._reader.items(CLAIMS, self._look))
         except Interrupted:
@@ -95,7 +107,7 @@ class Lookup:
 
     def _without_mirror(self, end: End, claim: Body | None) -> Observation:
         """Absent: of a claim that is there, only its mirroring is."""
-        backend, now = self._reader.backend, self._reader.now()
+        backend, now = self._reader.backend, self._copies.heard_at or self._reader.now()
         namespace, name = mirror_key(end)
         if claim:
             return no_mirror(backend, f"{namespace}/{end.words['pvc']}", now)

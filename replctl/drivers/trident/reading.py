@@ -47,6 +47,10 @@ class Reader:
         listing = self._named(lambda: self._client.list(resource, look, namespace=namespace))
         return [seen.body for seen in listing.items]
 
+    def count(self, resource: Resource, look: Look) -> int | None:
+        """How many there are of a kind, in all namespaces; None where that is not said."""
+        return self._named(lambda: self._client.count(resource, look))
+
     def version(self, look: Look) -> str:
         """The API server's release; raises what reading raises, UnreadableAnswer when it is none."""
         return self._client.version(look)

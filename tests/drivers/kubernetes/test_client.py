@@ -170,6 +170,24 @@ def test_pages_make_one_list(served, desk):
     assert all("resourceVersion=" not in request.target for request in server.requests)
 
 
+@pytest.mark.parametrize(("left", "count"), [({"remainingItemCount": 8}, 9), ({}, None)])
+def test_how_many_there_are_is_known_where_it_is_said(served, desk, left, count):
+    body = {
+        "kind": f"{MIRRORS.kind}List",
+        "metadata": {"resourceVersion": "7", "continue": "two", **left},
+        "items": [mirror("a")],
+    }
+    server, client = served(lambda seen: reply(200, body))
+    assert client.count(MIRRORS, desk.look()) == count
+    (asked,) = server.requests
+    assert "limit=1" in asked.target
+
+
+def test_a_few_are_counted_by_the_page(served, desk):
+    _, client = served(lambda seen: listed(mirror("a"), version=7))
+    assert client.count(MIRRORS, desk.look()) == 1
+
+
 def test_a_list_that_expires_between_its_pages_is_begun_again(served, desk):
     answers = [
         listed(mirror("a"), version=7, token="two"),

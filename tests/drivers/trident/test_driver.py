@@ -28,10 +28,9 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-@pytest.fixture
-def driver(world: World) -> Iterator[TridentDriver]:
+def driver_of(world: World) -> TridentDriver:
     configured: Any = load({"config": str(world.config)}, {}).backends["k8s-west"]
-    made = TridentDriver.open(
+    return TridentDriver.open(
         configured,
         backend="k8s-west",
         password=lambda: Secret("unused"),
@@ -40,6 +39,11 @@ def driver(world: World) -> Iterator[TridentDriver]:
         policy=RetryPolicy(),
         report=lambda event: None,
     )
+
+
+@pytest.fixture
+def driver(world: World) -> Iterator[TridentDriver]:
+    made = driver_of(world)
     yield made
     made.close()
 
