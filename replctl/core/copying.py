@@ -25,6 +25,7 @@ COURSES: Mapping[Verb, Course] = MappingProxyType(
         Verb.RESYNC: Course.RESYNC,
     }
 )
+LEAVE_STATES = frozenset({Verb.PAUSE, Verb.RESUME})  # neither waits for a copy
 _MOVING = frozenset({Flow.RUNNING, Flow.SUSPENDED})
 _HOLDS_A_COPY = frozenset({State.REPLICA, State.SYNCING})
 PAUSED = frozenset({Flow.PAUSED})
@@ -50,10 +51,15 @@ def flows_after(verb: Verb) -> frozenset[Flow]:
     return PAUSED if verb is Verb.PAUSE else RUNNING
 
 
-def ends_after(verb: Verb) -> tuple[EndGoal, EndGoal]:
-    """What source and replica shall be: their roles as they are."""
-    flows = flows_after(verb)
-    return EndGoal(frozenset({State.SOURCE}), flows), EndGoal(frozenset({State.REPLICA}), flows)
+def ends_after(verb: Verb, replica: Observation) -> tuple[EndGoal, EndGoal]:
+    """What source and replica shall be: their roles as they are.
+
+    A first copy may be paused and resumed: it is complete no sooner, so that its end may go on being `syncing`.
+    """
+    flows, states = flows_after(verb), {State.REPLICA}
+    if verb in LEAVE_STATES and replica.state is State.SYNCING:
+        states.add(State.SYNCING)
+    return EndGoal(frozenset({State.SOURCE}), flows), EndGoal(frozenset(states), flows)
 
 
 def judge(verb: Verb, source: Observation, replica: Observation) -> Verdict:

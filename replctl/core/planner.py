@@ -483,14 +483,18 @@ class _Case:
         verb = self.intent.verb
         if verb in drills.COURSES:
             source, replica = drills.ends_after(verb, self.new, so_already=so_already)
+        elif verb in making.COURSES:
+            source, replica = making.ends_after(verb)
         else:
-            source, replica = (making if verb in making.COURSES else copying).ends_after(verb)
+            source, replica = copying.ends_after(verb, self.old)
         return Goal(source, replica) if self.side is Side.LOCAL else Goal(replica, source)
 
     def _state_after(self) -> State:
         """Of the local end."""
         if self.intent.verb is Verb.DELETE:
             return State.NONE
+        if self.intent.verb in copying.LEAVE_STATES:
+            return self.pair.local.known_state
         return State.SOURCE if self.side is Side.LOCAL else State.REPLICA
 
     # -- answers ---------------------------------------------------------------------------------------------

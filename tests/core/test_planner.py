@@ -88,8 +88,12 @@ def moves_legally(world: World, intent: Intent, decision: Decision) -> None:
         moves = [move for step in decision.steps for move in step.moves]
         assert all(is_valid(origin, target) for _, origin, target in moves)
         role = State.SOURCE if decision.new_source is Side.LOCAL else State.REPLICA
+        was = settle(world.pair).local.known_state
+        if intent.verb in (Verb.PAUSE, Verb.RESUME):  # a first copy is as far as it was
+            assert was is role or (role, was) == (State.REPLICA, State.SYNCING)
+            role = was
         assert decision.to_state is (State.NONE if intent.verb is Verb.DELETE else role)
-        assert decision.from_state is settle(world.pair).local.known_state
+        assert decision.from_state is was
 
 
 def is_unplanned_only_when_told_so(world: World, intent: Intent, decision: Decision) -> None:
@@ -291,11 +295,19 @@ COMMANDS = [
         ("drill stop", " --keep"),
         ("create", ""),
         ("delete", ""),
+        ("pause", ""),
+        ("resume", ""),
+        ("sync", ""),
+        ("resync", ""),
     )
     for flags in ("", " --peer-is-down --accept-data-loss=unknown", ALL_FLAGS)
 ]
 INTENTS = [intent_of(command) for command in COMMANDS]
-SAID = [f"{role} {state}" for role in (words.SOURCE, words.DESTINATION) for state in words.STATES]
+FIRST_COPY = "transfer Asynchronous_Initial_Sync"
+SAID = [
+    *(f"{role} {state}" for role in (words.SOURCE, words.DESTINATION) for state in words.STATES),
+    *(f"{words.DESTINATION} {state}; {FIRST_COPY}" for state in ("OK", "Synchronizing", "Paused")),
+]
 PEERS = [
     *SAID,
     "unread silent: no answer",
