@@ -1,6 +1,7 @@
 """HTTP over TLS as the arrays speak it: keep-alive, media types, bad requests, silence, the end (design §11)."""
 
 import contextlib
+import errno
 import socket
 import ssl
 import threading
@@ -22,6 +23,15 @@ def echo():
     server.stop()
 
 
+def half_close(sock):
+    """Say that nothing more will be sent, unless the other side has cut already."""
+    try:
+        sock.shutdown(socket.SHUT_WR)
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:
+            raise
+
+
 def talk(port, data):
     """Send bytes, half-close, read everything until the other side closes or cuts."""
     answer = b""
@@ -30,7 +40,7 @@ def talk(port, data):
         contextlib.suppress(ConnectionError),
     ):
         sock.sendall(data)
-        sock.shutdown(socket.SHUT_WR)
+        half_close(sock)
         while part := sock.recv(65536):
             answer += part
     return answer
