@@ -20,6 +20,7 @@ from replctl.core.results import OperationResult
 from replctl.engine.requests import Proposal
 
 THREADS = "member"  # what the threads that carry out members are called, with a number
+NOTICE_SECONDS = 0.2  # until a signal that another thread received is noticed
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
@@ -80,7 +81,7 @@ def at_once(call: Callable[[_In], _Out], items: Sequence[_In], most: int) -> lis
 
     threads = [_thread(work, number) for number in range(min(most, len(items)))]
     for thread in threads:
-        thread.join()
+        _wait_for(thread)
     if errors:
         raise errors[0]
     return [answers[number] for number in range(len(items))]
@@ -96,6 +97,12 @@ class _Locked(Iterator[_In]):
     def __next__(self) -> _In:
         with self._lock:
             return next(self._inner)
+
+
+def _wait_for(thread: threading.Thread) -> None:
+    """Until it ends, in slices: a signal may reach any thread, but only the main one handles it, once it runs."""
+    while thread.is_alive():
+        thread.join(NOTICE_SECONDS)
 
 
 def _thread(work: Callable[[], None], number: int) -> threading.Thread:
