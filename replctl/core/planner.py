@@ -493,8 +493,8 @@ class _Case:
         """Of the local end."""
         if self.intent.verb is Verb.DELETE:
             return State.NONE
-        if self.intent.verb in copying.LEAVE_STATES:
-            return self.pair.local.known_state
+        if self.intent.verb in copying.LEAVE_STATES and self.pair.local.state is State.SYNCING:
+            return State.SYNCING
         return State.SOURCE if self.side is Side.LOCAL else State.REPLICA
 
     # -- answers ---------------------------------------------------------------------------------------------
