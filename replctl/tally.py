@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from replctl.core.counts import OPERATION_BUCKETS, TRANSLATION, happened, observed
+from replctl.core.counts import OPERATION_BUCKETS, TRANSLATION, added, happened, observed
 from replctl.core.events import Event, Noticed
 from replctl.correlation import subject
 
@@ -25,6 +25,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._handing_on = threading.Lock()
         self._counts: defaultdict[str, float] = defaultdict(float)
         self._words: defaultdict[str | None, set[str]] = defaultdict(set)
 
@@ -49,12 +50,18 @@ class Tally:
         with self._lock:
             return dict(self._counts)
 
-    def flush(self, add_counts: Callable[[Counts], None]) -> None:
-        """Hand what was counted to the store."""
-        with self._lock:
-            counts, self._counts = self._counts, defaultdict(float)
-        if counts:
-            add_counts(counts)
+    def with_what_was_handed_on(self, stored: Callable[[], Counts]) -> dict[str, float]:
+        """The store's sums and what it was not handed yet; never less than before, also while that is on its way."""
+        with self._handing_on:
+            return added(stored(), self.seen())
+
+    def flush(self, add_counts: Callable[[Counts], bool]) -> None:
+        """Hand what was counted to the store; what it does not take stays here."""
+        with self._handing_on:
+            with self._lock:
+                counts, self._counts = self._counts, defaultdict(float)
+            if counts and not add_counts(counts):
+                self.add(counts)
 
     def _bounded(self, event: Noticed) -> Noticed:
         words = self._words[event.backend]

@@ -132,7 +132,8 @@ def test_every_verb_shown_is_there_and_the_story_is_whole() -> None:
 
 
 def test_its_files_are_valid(tmp_path: Path) -> None:
-    config, replications, daemon = blocks("yaml")
+    config, replications, daemon, web = blocks("yaml")
+    (tmp_path / "web.yaml").write_text(web, encoding="utf-8")
     (tmp_path / "config.yaml").write_text(config + daemon, encoding="utf-8")
     (tmp_path / "replications.yaml").write_text(replications, encoding="utf-8")
     command = [
@@ -146,6 +147,7 @@ def test_its_files_are_valid(tmp_path: Path) -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert "web.yaml" in done.stdout
 
 
 def test_its_exit_codes_are_all_there() -> None:

@@ -43,6 +43,7 @@ def validate(context: typer.Context, *, common: Common) -> int:
     from replctl.cli.session import output_for
     from replctl.core.errors import InvalidConfiguration
     from replctl.settings import validate as judge
+    from replctl.settings.validation import in_a_row
 
     found = judge(common.flags, context.obj.environ)
     if found.findings:
@@ -54,7 +55,7 @@ def validate(context: typer.Context, *, common: Common) -> int:
     elif output.format is Format.NAME:
         output.text("".join(f"{file}\n" for file in found.files))
     else:
-        output.data([line(Span("✓", Role.GOOD), f" {' and '.join(found.shown)}: {found.sentence}")])
+        output.data([line(Span("✓", Role.GOOD), f" {in_a_row(found.shown)}: {found.sentence}")])
     return 0
 
 

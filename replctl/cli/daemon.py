@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from replctl.bootstrap import Services
     from replctl.cli.surroundings import Surroundings
     from replctl.clock import Cancel
+    from replctl.daemon.doors import Doors
     from replctl.daemon.health import HealthBook
     from replctl.daemon.loop import Daemon
     from replctl.daemon.serving import Pages
@@ -43,7 +44,8 @@ def daemon(
     here = context.obj
     with Interrupts(here.leave) as interrupts, _services(here, common) as services:
         book, running = _made(here, services, interrupts.cancel, allow_shrink=allow_shrink)
-        with Servers(_pages(services, running, book)), interrupts.patiently():
+        doors = _doors(services)
+        with Servers(_pages(services, running, book, doors), doors), interrupts.patiently():
             if once:
                 running.once()
             else:
@@ -87,12 +89,20 @@ def _made(
     return book, Daemon(services, book=book, notifier=notifier, wakes=wakes, allow_shrink=allow_shrink)
 
 
-def _pages(services: Services, running: Daemon, book: HealthBook) -> Mapping[str, Pages]:
+def _doors(services: Services) -> Doors:
+    """Who may read what is served; raises InvalidConfiguration for a web config file that is no use."""
+    from replctl.daemon.doors import doors
+
+    path = services.settings.daemon.web_config_file
+    return doors(path, services.settings.around.shown(path) if path is not None else "")
+
+
+def _pages(services: Services, running: Daemon, book: HealthBook, doors: Doors) -> Mapping[str, Pages]:
     """What is served where; one address may serve both."""
     from replctl.daemon.serving import document_page, metrics_page
 
     own = services.settings.daemon
-    metrics = {"/metrics": metrics_page(running.metrics)}
+    metrics = {"/metrics": metrics_page(lambda: running.metrics(others_are_good=doors.is_good))}
     health = {
         "/healthz": document_page(lambda: dict(book.health()), "healthy"),
         "/readyz": document_page(lambda: dict(book.readiness()), "ready"),

@@ -7,6 +7,7 @@ add up what many processes counted without knowing what it means.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -73,6 +74,15 @@ def _names(
         sample(f"{family}_count", **named),
         tuple((bound, sample(bucket, **named, le=text)) for bound, text in bounds),
     )
+
+
+def added(*counted: Mapping[str, float]) -> dict[str, float]:
+    """The sums of counters that several have counted."""
+    sums: defaultdict[str, float] = defaultdict(float)
+    for counts in counted:
+        for name, value in counts.items():
+            sums[name] += value
+    return dict(sums)
 
 
 def happened(event: Event, namespace: str = "", name: str = "") -> Mapping[str, float]:

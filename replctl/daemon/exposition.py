@@ -86,15 +86,6 @@ def _ours(family: str, /, **labels: str) -> str:
     return OURS + sample(family, **labels).removeprefix(PREFIX)
 
 
-def added(*counted: Samples) -> dict[str, float]:
-    """The sums of counters that several have counted."""
-    sums: defaultdict[str, float] = defaultdict(float)
-    for samples in counted:
-        for name, value in samples.items():
-            sums[name] += value
-    return dict(sums)
-
-
 def present(samples: Samples, known: frozenset[tuple[str, str]]) -> dict[str, float]:
     """Those that are not about a replication which is no longer in the file; `known` are (name, namespace)."""
     return {name: value for name, value in samples.items() if _is_present(name, known)}

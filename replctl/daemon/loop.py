@@ -399,14 +399,14 @@ class Daemon:
 
     # -- others read -----------------------------------------------------------------------------------------
 
-    def metrics(self) -> str:
-        """The text of `/metrics`."""
+    def metrics(self, *, others_are_good: bool = True) -> str:
+        """The text of `/metrics`; `others_are_good`: the files beside the desired state are in force too."""
         known = frozenset((each.name, each.namespace) for each in self._file.current.values())
-        counters = exposition.added(self._store.counts(), self._tally.seen())
+        counters = self._tally.with_what_was_handed_on(self._store.counts)
         samples = {
             **exposition.present(counters, known),
             **exposition.breakers(self._store.breakers()),
-            **exposition.of_the_process(reloaded=self._file.is_good),
+            **exposition.of_the_process(reloaded=self._file.is_good and others_are_good),
         }
         if (report := self._report) is not None:
             samples |= exposition.gauges(report, self._clock.now())

@@ -9,7 +9,7 @@ from pathlib import Path
 from replctl.core.errors import InvalidConfiguration
 from replctl.diagnosis.checks import Check, any_fails, fails, warns, well
 from replctl.settings import SecretReference, Settings, resolve_secret, validate
-from replctl.settings.validation import Validation
+from replctl.settings.validation import Validation, in_a_row
 
 CONFIGURATION, MODE, SECRET = "configuration", "file-mode", "secret"
 VALIDATE = "mend the file, then: replctl config validate"
@@ -43,7 +43,7 @@ def _of_validation(found: Validation) -> Iterator[Check]:
     for finding in found.findings:
         yield fails(CONFIGURATION, finding.place, f"{finding.value}: {finding.allowed}", VALIDATE)
     if not found.findings:
-        yield well(CONFIGURATION, " and ".join(found.shown), found.sentence)
+        yield well(CONFIGURATION, in_a_row(found.shown), found.sentence)
     for notice in found.notices:
         yield warns(CONFIGURATION, notice.place, notice.message, "mend it there, or know why it is so")
 

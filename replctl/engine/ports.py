@@ -196,8 +196,8 @@ class Store(Protocol):
 
     def counts(self) -> Mapping[str, float]: ...
 
-    def add_counts(self, counts: Mapping[str, float]) -> None:
-        """Add to the counters that the daemon exposes; quietly not, where the store cannot be written."""
+    def add_counts(self, counts: Mapping[str, float]) -> bool:
+        """Add to the counters that the daemon exposes; False where the store cannot be written now."""
         ...
 
     def close(self) -> None: ...

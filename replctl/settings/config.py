@@ -194,6 +194,10 @@ class Daemon(Model):
     health_address: Address = Field(
         default="127.0.0.1:8081", description="Where /healthz and /readyz are served."
     )
+    web_config_file: FilePath | None = Field(
+        default=None,
+        description="TLS and passwords of both, in the form of Prometheus' exporters; neither when absent.",
+    )
     max_parallel: Count = Field(default=16, ge=1, le=MOST_CONCURRENT, description="Operations at once.")
     autonomy: Autonomy = Field(
         default="switchover",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Validation:
     @property
     def sentence(self) -> str:
         if self.findings:
-            return counted(" and ".join(self.shown), len(self.findings))
+            return counted(in_a_row(self.shown), len(self.findings))
         return f"valid: {_many(self.backends, 'backend')}, {_many(self.replications, 'replication')}"
 
 
@@ -52,10 +52,12 @@ def validate(
     settings = draft.settings(draft.model) if draft.model is not None else None
     path = _replications_path(draft, settings)
     replications, found = _replications(draft, path)
+    web = settings.daemon.web_config_file if settings is not None else None
+    named = [draft.path, path, *([web] if web is not None else [])]
     return Validation(
-        files=(draft.path, path),
-        shown=(draft.shown, draft.around.shown(path)),
-        findings=(*draft.wrong, *found),
+        files=tuple(named),
+        shown=tuple(draft.around.shown(each) for each in named),
+        findings=(*draft.wrong, *found, *(_web_mistakes(draft, web) if web is not None else ())),
         notices=(
             *(settings.notices if settings else ()),
             *(_unreachable(settings) if settings else ()),
@@ -63,6 +65,12 @@ def validate(
         backends=len(_kinds(draft) or {}),
         replications=len(replications or ()),
     )
+
+
+def in_a_row(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _many(count: int, what: str) -> str:
@@ -86,6 +94,16 @@ def _replications(draft: Draft, path: Path) -> tuple[Replications | None, tuple[
         return parse_replications(file.text, path, kinds, shown), ()
     except InvalidConfiguration as error:
         return None, error.findings
+
+
+def _web_mistakes(draft: Draft, path: Path) -> tuple[Finding, ...]:
+    from replctl.settings.webconfig import load_web_config  # few configurations name such a file
+
+    try:
+        load_web_config(path, draft.around.shown(path))
+    except InvalidConfiguration as error:
+        return error.findings
+    return ()
 
 
 def _kinds(draft: Draft) -> dict[str, str] | None:

@@ -171,14 +171,18 @@ class Memory(Backed):
     def save_breaker(self, backend: str, call_class: str, state: BreakerState) -> None:
         self._put(BREAKER, backend, call_class, records.encode(state))
 
-    def add_counts(self, counts: Mapping[str, float]) -> None:
-        """Add to the counters kept for the daemon; quietly not, where the store cannot be written."""
-        with suppress(ReplctlError), self._best_effort() as connection:
-            connection.executemany(
-                "INSERT INTO counters (name, value) VALUES (?, ?)"
-                " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-                counts.items(),
-            )
+    def add_counts(self, counts: Mapping[str, float]) -> bool:
+        """Add to the counters kept for the daemon; False where the store cannot be written now."""
+        try:
+            with self._best_effort() as connection:
+                connection.executemany(
+                    "INSERT INTO counters (name, value) VALUES (?, ?)"
+                    " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                    counts.items(),
+                )
+        except ReplctlError:
+            return False
+        return True
 
     def counts(self) -> Mapping[str, float]:
         return {

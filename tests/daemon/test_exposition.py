@@ -7,7 +7,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from replctl.core.counts import OPERATION_BUCKETS, TRANSLATION_BUCKETS, happened, observed, reconciled, sample
+from replctl.core.counts import (
+    OPERATION_BUCKETS,
+    TRANSLATION_BUCKETS,
+    added,
+    happened,
+    observed,
+    reconciled,
+    sample,
+)
 from replctl.core.events import CallEnded, Discovered, Noticed, StateMoved, Translated, WillRetry
 from replctl.core.metrics import FAMILIES, MISSION, Type
 from replctl.core.model import State
@@ -92,7 +100,7 @@ def test_result_is_success_or_error() -> None:  # R59
 
 def test_a_histogram_is_cumulative_and_in_order() -> None:
     text = exposition.text(
-        exposition.added(
+        added(
             observed("reconcile_duration_seconds", 0.03, OPERATION_BUCKETS, {"namespace": "a", "name": "b"}),
             observed("reconcile_duration_seconds", 7.0, OPERATION_BUCKETS, {"namespace": "a", "name": "b"}),
         )

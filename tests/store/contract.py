@@ -382,7 +382,7 @@ class Memory:
         }
 
     def test_counters_add_up(self, store: SqliteStore, again: Again) -> None:
-        store.add_counts({'reconcile_total{name="ledger"}': 1.0, "retries": 2.0})
+        assert store.add_counts({'reconcile_total{name="ledger"}': 1.0, "retries": 2.0})
         again().add_counts({"retries": 0.5})
         assert dict(again().counts()) == {'reconcile_total{name="ledger"}': 1.0, "retries": 2.5}
 

@@ -148,7 +148,7 @@ class TestLookingWhereNothingMayBeWritten:
     ) -> None:
         with as_nobody(), closing(again()) as store:
             store.remember_observations({(LEDGER, "west"): OBSERVATION})
-            store.add_counts({"retries": 1.0})
+            assert not store.add_counts({"retries": 1.0})
             assert dict(store.observations()) == {}
 
     def test_a_directory_that_cannot_be_made(
@@ -385,7 +385,7 @@ class TestBusyStore:
                 store.begin(operation("op-2"))
             assert busy.value.exit_code == 7
             assert store.operations() == [operation()]  # reading waits for no writer
-            store.add_counts({"retries": 1.0})
+            assert not store.add_counts({"retries": 1.0})
             other.execute("ROLLBACK")
         store.begin(operation("op-2"))
         assert dict(store.counts()) == {}
