@@ -6,14 +6,16 @@ settled on what it saw; a role that changed without us is held, and never turned
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from replctl.core.model import DAEMON, Flow, Health, Hold, Mode, Observation, State, Verb
-from replctl.core.results import ReplicationStatus
+from replctl.core.results import EndStatus, ReplicationStatus
 
 _SETTLED = frozenset({State.SOURCE, State.REPLICA})
+_ON_THE_WAY = frozenset({State.PROMOTING, State.DEMOTING, State.SYNCING})
 
 
 class Autonomy(StrEnum):
@@ -32,10 +34,11 @@ class Kind(StrEnum):
     """What comes of looking at one replication."""
 
     SETTLED = "settled"  # as the file wants it; nothing to do
-    UNREAD = "unread"  # an end did not answer, so that nothing can be said
+    UNREAD = "unread"  # an end could not be read, so that nothing can be said
     BUSY = "busy"  # something is on its way
     ACT = "act"  # a verb is to be carried out
     RESUME = "resume"  # an operation of the daemon's own goes on
+    LATER = "later"  # one of these two, but not now
     HOLD = "hold"  # a hold is taken: the role changed without us
     WAITS = "waits"  # a person has to say
 
@@ -49,62 +52,128 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """An open operation that the daemon began; `new_source` is the backend that it makes the source, if it does."""
+
+    operation: str
+    new_source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What the daemon knows of a replication beside what it sees now.
 
-    `edited`: the file's `state` was changed while the daemon ran, after it had settled. `own` is an open operation
-    that the daemon began, `foreign` one that somebody else did.
+    `edited`: the file's `state` was changed while the daemon ran, after it had settled; `lapsed` says why such an
+    edit is not carried out any more. `in_hand` is what it is at just now, `own` an open operation that it began,
+    `foreign` one that somebody else did, and `at_work` who carries that out at this moment.
     """
 
     settled: Settled | None = None
     edited: bool = False
-    busy: bool = False
-    own: str | None = None
+    lapsed: str = ""
+    in_hand: str = ""
+    own: Begun | None = None
     foreign: str | None = None
+    at_work: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What is to be done about one replication, and why, in words."""
+    """What is to be done about one replication, and why, in words.
+
+    `settled` is set when the daemon has settled on what it sees now; `turns_roles` when what is to be done changes
+    which end is the source, or is the rest of such a change.
+    """
 
     kind: Kind
     why: str = ""
     verb: Verb | None = None
     operation: str | None = None
     settled: Settled | None = None
+    turns_roles: bool = False
 
-    @property
-    def turns_roles(self) -> bool:
-        return self.verb in (Verb.PROMOTE, Verb.DEMOTE)
+    def deed(self, key: str) -> str:
+        """What is to be done, in words."""
+        return f"{self.verb} {key}" if self.verb is not None else f"go on with {self.operation} of {key}"
+
+    def put_off(self, why: str) -> Finding:
+        """The same, but not now."""
+        return replace(self, kind=Kind.LATER, why=why)
 
 
 def find(status: ReplicationStatus, known: Known, autonomy: Autonomy, now: float) -> Finding:
-    """What to do; `settled` is set when the daemon has settled on what it sees now."""
-    key = status.replication.key
-    if known.busy:
-        return Finding(kind=Kind.BUSY, why="an operation is on its way")
-    if not (status.local.reachable and status.peer.reachable):
-        silent = status.peer.backend if status.local.reachable else status.local.backend
-        return Finding(kind=Kind.UNREAD, why=f"{silent} does not answer")
-    if known.own is not None and autonomy.protects and status.hold is None:
-        return Finding(kind=Kind.RESUME, operation=known.own, why="it was begun by this daemon")
-    if (open_operation := known.own or known.foreign) is not None:
-        return _waits(f"operation {open_operation} is open: replctl op show {open_operation}")
+    """What to do about it now."""
+    if known.in_hand:
+        return Finding(kind=Kind.BUSY, why=known.in_hand)
+    unread = next((end for end in (status.local, status.peer) if not end.reachable), None)
+    if unread is not None:
+        return Finding(kind=Kind.UNREAD, why=_unread(unread))
+    if known.own is not None or known.foreign is not None:
+        return _of_operation(status, known, autonomy)
     if status.health is Health.SPLIT_BRAIN:
-        return _waits(f"both ends are sources: replctl reprotect {key}")
+        return _waits(f"both ends are sources: replctl reprotect {status.replication.key}")
     if status.health is Health.NO_SOURCE:
-        return _waits(f"no end is the source: replctl explain {key}")
+        return _waits(f"no end is the source: {_explain(status)}")
+    if status.state in _ON_THE_WAY:
+        return Finding(kind=Kind.BUSY, why=f"it reads {status.state}, which this daemon did not begin")
     if status.state not in _SETTLED:
-        return Finding(kind=Kind.BUSY, why=f"it reads {status.state or 'unknown'}")
-    return _of_role(status, known, autonomy, now)
+        return _waits(f"{status.message or 'its state is not known'}: {_explain(status)}")
+    return _of_role(status, status.state, known, autonomy, now)
 
 
-def _of_role(status: ReplicationStatus, known: Known, autonomy: Autonomy, now: float) -> Finding:
-    role, desired = status.state, status.replication.desired_state
-    assert role is not None
+def _unread(end: EndStatus) -> str:
+    said = end.seen.trouble.message if end.seen.trouble else "no answer"
+    return f"{end.backend} cannot be read: {said}"
+
+
+def _of_operation(status: ReplicationStatus, known: Known, autonomy: Autonomy) -> Finding:
+    """An operation is open: the daemon's own goes on where it still may; a person's is the person's."""
+    own = known.own
+    if own is None:
+        if known.at_work:
+            return Finding(kind=Kind.BUSY, why=f"{known.at_work} is at it")
+        return _waits(f"operation {known.foreign} is open: replctl op show {known.foreign}")
+    against = _held(status.hold) or _against_going_on(status, own, autonomy)
+    if against:
+        return _waits(f"operation {own.operation} is open, and {against}: replctl op show {own.operation}")
+    return Finding(
+        kind=Kind.RESUME,
+        operation=own.operation,
+        why="this daemon began it",
+        turns_roles=own.new_source is not None,
+    )
+
+
+def _against_going_on(status: ReplicationStatus, own: Begun, autonomy: Autonomy) -> str:
+    """Why an operation of its own does not go on by itself; empty when it does.
+
+    What is left of a change of roles that is seen to be made, or on its way, only protects. One that is still to be
+    made is made only where the daemon may, and while the file still wants it.
+    """
+    if not autonomy.protects:
+        return f"autonomy is {autonomy.value}"
+    if own.new_source is None or _is_turned(status, own.new_source):
+        return ""
+    if autonomy is not Autonomy.SWITCHOVER:
+        return f"autonomy is {autonomy.value}"
+    wants_local = status.replication.desired_state is State.SOURCE
+    if wants_local is not (own.new_source == status.local.backend):
+        return f"the file wants {status.replication.desired_state.value} by now"
+    return ""
+
+
+def _is_turned(status: ReplicationStatus, new_source: str) -> bool:
+    here, there = status.local, status.peer
+    if new_source == there.backend:
+        here, there = there, here
+    return here.state in (State.SOURCE, State.PROMOTING) or there.state is State.DEMOTING
+
+
+def _of_role(status: ReplicationStatus, role: State, known: Known, autonomy: Autonomy, now: float) -> Finding:
+    desired = status.replication.desired_state
+    settled = Settled(role=role, desired=desired)
     if role is desired:
         protected = _protect(status, autonomy, now) if status.hold is None else None
-        settled = Settled(role=role, desired=desired)
         if protected is not None:
             return Finding(kind=Kind.ACT, verb=protected[0], why=protected[1], settled=settled)
         return Finding(kind=Kind.SETTLED, settled=settled, why=_held(status.hold))
@@ -112,22 +181,25 @@ def _of_role(status: ReplicationStatus, known: Known, autonomy: Autonomy, now: f
         return _waits(_held(status.hold))
     if known.settled is not None and known.settled.role is not role:
         why = f"it became {role.value} without this daemon, and the file wants {desired.value}"
-        return Finding(kind=Kind.HOLD, why=why)
-    return _wanted_otherwise(status, known, autonomy)
+        return Finding(kind=Kind.HOLD, why=why, settled=settled)
+    return _wanted_otherwise(status, role, known, autonomy)
 
 
-def _wanted_otherwise(status: ReplicationStatus, known: Known, autonomy: Autonomy) -> Finding:
+def _wanted_otherwise(status: ReplicationStatus, role: State, known: Known, autonomy: Autonomy) -> Finding:
     """The file wants the other role: somebody's edit, or a difference that was there when we first saw it."""
-    desired, key = status.replication.desired_state, status.replication.key
+    desired = status.replication.desired_state
     verb = Verb.PROMOTE if desired is State.SOURCE else Verb.DEMOTE
-    by_hand = f"replctl {verb.value} {key}"
+    by_hand = f"replctl {verb.value} {status.replication.key}"
     if known.settled is None:
-        return _waits(f"unadopted: it is {status.state}, the file wants {desired.value}: {by_hand}")
+        return _waits(f"unadopted: it is {role.value}, the file wants {desired.value}: {by_hand}")
     if not known.edited:
+        if known.lapsed:
+            return _waits(f"the file was edited to {desired.value} {known.lapsed}: {by_hand}")
         return _waits(f"the file wants {desired.value}, and nobody was seen to edit it: {by_hand}")
     if autonomy is not Autonomy.SWITCHOVER:
         return _waits(f"the file was edited to {desired.value}; autonomy is {autonomy.value}: {by_hand}")
-    return Finding(kind=Kind.ACT, verb=verb, why=f"the file was edited to {desired.value}")
+    why = f"the file was edited to {desired.value}"
+    return Finding(kind=Kind.ACT, verb=verb, why=why, turns_roles=True)
 
 
 def _protect(status: ReplicationStatus, autonomy: Autonomy, now: float) -> tuple[Verb, str] | None:
@@ -159,6 +231,10 @@ def _held(hold: Hold | None) -> str:
     return f"held by {hold.owner}: {hold.reason}" if hold is not None else ""
 
 
+def _explain(status: ReplicationStatus) -> str:
+    return f"replctl explain {status.replication.key}"
+
+
 def _waits(why: str) -> Finding:
     return Finding(kind=Kind.WAITS, why=why)
 
@@ -168,24 +244,48 @@ def hold_for(finding: Finding, now: float) -> Hold:
     return Hold(owner=DAEMON, reason=finding.why, since=now)
 
 
-def sentence(findings: Sequence[tuple[str, Finding]], silent: Sequence[str]) -> str:
+def sentence(findings: Sequence[tuple[str, Finding]]) -> str:
     """One sentence on a tick: what was seen, what is done, and why."""
-    count = len(findings)
-    seen = f"saw {count} replication{'' if count == 1 else 's'}"
-    if silent:
-        seen += f", not {', '.join(sorted(silent))}"
-    deeds = [
-        f"{found.verb or 'go on with'} {key} ({found.why})" for key, found in findings if found.kind in _DEEDS
+    words: defaultdict[Kind, list[str]] = defaultdict(list)
+    for key, found in findings:
+        words[found.kind].append(_worded(key, found))
+    waiting = words[Kind.WAITS]
+    parts = [
+        *_some([*words[Kind.RESUME], *words[Kind.ACT], *words[Kind.HOLD]]),
+        *_counted("on the way", words[Kind.BUSY]),
+        *_counted("put off", words[Kind.LATER]),
+        *_counted("waits for a person" if len(waiting) == 1 else "wait for a person", waiting),
     ]
-    holds = [f"hold {key} ({found.why})" for key, found in findings if found.kind is Kind.HOLD]
-    waits = [f"{key} ({found.why})" for key, found in findings if found.kind is Kind.WAITS]
-    parts = [seen, *_some([*deeds, *holds])]
-    if waits:
-        parts.append(f"{len(waits)} wait for a person: {'; '.join(_some(waits))}")
-    return "; ".join(parts) if len(parts) > 1 else f"{seen}: nothing to do"
+    seen = _seen(len(findings), words[Kind.UNREAD])
+    return "; ".join([seen, *parts]) if parts else f"{seen}: nothing to do"
 
 
-_DEEDS = frozenset({Kind.ACT, Kind.RESUME})
+def _worded(key: str, found: Finding) -> str:
+    """One replication's part of the sentence; of one that could not be read, only why."""
+    match found.kind:
+        case Kind.UNREAD:
+            return found.why
+        case Kind.ACT | Kind.RESUME | Kind.LATER:
+            return f"{found.deed(key)} ({found.why})"
+        case Kind.HOLD:
+            return f"hold {key} ({found.why})"
+        case _:
+            return f"{key} ({found.why})"
+
+
+def _seen(count: int, unread: Sequence[str]) -> str:
+    many = f"{count} replication{'' if count == 1 else 's'}"
+    if not unread:
+        return f"saw {many}"
+    reasons = ", ".join(_some(sorted(set(unread))))
+    return f"saw {count - len(unread)} of {many} on both ends ({reasons})"
+
+
+def _counted(how: str, words: Sequence[str]) -> list[str]:
+    """As one part of the sentence, with their number; nothing where there are none."""
+    return [f"{len(words)} {how}: {', '.join(_some(words))}"] if words else []
+
+
 _SHOWN = 3  # of many, the first few
 
 

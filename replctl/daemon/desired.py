@@ -27,12 +27,13 @@ class Reading:
 
 
 class DesiredFile:
-    """Watches one file."""
+    """Watches one file. `current` is in force; `proven` what was in force when it was last looked by to the end."""
 
     def __init__(
         self, settings: Settings, replications: Replications, *, most_edits: int, allow_shrink: bool
     ) -> None:
         self.current = replications
+        self.proven: Replications | None = None
         self.is_good = True
         self._settings = settings
         self._most_edits = most_edits
@@ -67,6 +68,18 @@ class DesiredFile:
         if len(edited) > self._most_edits:
             return Reading(replications=new, too_many=edited)
         return Reading(replications=new, edited=edited)
+
+    def prove(self) -> None:
+        """A look at everything found nothing wrong with what is in force."""
+        self.proven = self.current
+
+    def take_back(self) -> bool:
+        """A look at everything showed that what is in force is wrong; whether what was so before is again."""
+        self.is_good = False
+        if self.proven is None or self.proven is self.current:
+            return False
+        self.current = self.proven
+        return True
 
 
 def _edits(old: Replications, new: Replications, settled: Mapping[str, Settled]) -> frozenset[str]:

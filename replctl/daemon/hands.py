@@ -20,15 +20,13 @@ class Hands:
         self._lock = threading.Lock()
         self._at_work: dict[str, threading.Thread] = {}
 
-    def busy(self) -> frozenset[str]:
-        """What is in hand."""
-        with self._lock:
-            return frozenset(self._at_work)
+    def take(self, key: str, call: Callable[[], None], stuck: frozenset[str] = frozenset()) -> bool:
+        """Begin the call in a thread; whether there was a hand free. The call raises nothing.
 
-    def take(self, key: str, call: Callable[[], None]) -> bool:
-        """Begin the call in a thread; whether there was a hand free. The call raises nothing."""
+        What is `stuck`, waiting for a backend that does not answer, holds no hand that others need.
+        """
         with self._lock:
-            if key in self._at_work or len(self._at_work) >= self._most:
+            if key in self._at_work or len(self._at_work.keys() - stuck) >= self._most:
                 return False
             context = copy_context()
             thread = threading.Thread(

@@ -9,22 +9,24 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from replctl.bootstrap import Services
 from replctl.clock import Cancel, Clock
 from replctl.core import reconciling
 from replctl.core.counts import reconciled
-from replctl.core.errors import ReplctlError
+from replctl.core.durations import format_duration
+from replctl.core.errors import InvalidConfiguration, ReplctlError
 from replctl.core.journal import OperationRecord
 from replctl.core.model import Acknowledgements, Intent, Replication
 from replctl.core.outcomes import Outcome
-from replctl.core.reconciling import Autonomy, Finding, Kind, Known, Settled
+from replctl.core.plans import Course
+from replctl.core.reconciling import Autonomy, Begun, Finding, Kind, Known, Settled
 from replctl.core.results import OperationResult, ReplicationStatus, StatusReport
 from replctl.core.retry import Attempts
 from replctl.daemon import exposition
-from replctl.daemon.desired import DesiredFile
+from replctl.daemon.desired import DesiredFile, Reading
 from replctl.daemon.hands import Hands
 from replctl.daemon.health import HealthBook
 from replctl.daemon.systemd import Notifier
@@ -43,10 +45,11 @@ WHOLE_SECONDS = 5.0  # … at most so often
 LEAVE_SECONDS = 15.0  # at the end, for what is in hand to be written down
 FLUSH_SECONDS = 300.0  # from one hand-over of the counters to the store to the next
 DISCOVER_SECONDS = 30.0
-DISCOVERY = "discovery"  # what a hand is called that asks what is there
+DISCOVERY = "discovery"  # what the hand is called that asks what is there
 OPERATIONS_SEEN = 10_000
 WELL = frozenset({Outcome.SUCCEEDED, Outcome.UNCHANGED})
 STILL_OPEN = frozenset({Outcome.IN_PROGRESS, Outcome.INTERRUPTED})
+NOTHING_BEGUN = Known()
 
 
 @dataclass(slots=True)
@@ -83,6 +86,7 @@ class Daemon:
         self._interval = own.interval_seconds
         self._most_turns = own.max_switchovers
         self._hands = Hands(own.max_parallel, self._clock)
+        self._asking = Hands(1, self._clock)  # what is there: never in the way of what is to be done
         self._file = DesiredFile(
             services.settings,
             services.replications,
@@ -92,7 +96,8 @@ class Daemon:
         self._limit = services.settings.metrics.per_replication_limit
         self._lock = threading.Lock()  # what the hands change too
         self._settled: dict[str, Settled] = dict(self._store.settled())
-        self._edited: set[str] = set()
+        self._edits: dict[str, str] = {}  # of a `state`: why it is not carried out any more, or empty
+        self._in_hand: dict[str, str] = {}  # what is on its way, in words
         self._turning: set[str] = set()
         self._attempts = Attempts(services.settings.retry)
         self._not_before: dict[str, float] = {}
@@ -118,7 +123,7 @@ class Daemon:
             self._say(sentence)
             self._wait()
         self._notifier.stopping()
-        self._hands.finish(LEAVE_SECONDS)
+        self.settle(LEAVE_SECONDS)
         self._watches.finish(LEAVE_SECONDS)
 
     def once(self) -> None:
@@ -127,12 +132,11 @@ class Daemon:
         self.settle(LEAVE_SECONDS)
 
     def tick(self) -> str:
-        """One look at everything, and the sentence on it: seen, decided, why."""
-        self._read_file()
+        """One look at everything, and the sentence on it: seen, decided, why. Never raises."""
         return self._looked(self._tick)
 
     def glance(self, keys: Collection[str]) -> str:
-        """One look at some, of which something was told, and the sentence on it."""
+        """One look at some, of which something was told, and the sentence on it. Never raises."""
         current = self._file.current
         some = [current[key] for key in sorted(keys) if key in current]
         return self._looked(lambda began: self._glance(some, began))
@@ -142,15 +146,23 @@ class Daemon:
         self._book.tick_began()
         try:
             sentence = deed(self._clock.monotonic())
+        except InvalidConfiguration as error:
+            sentence = self._take_back(error)
         except ReplctlError as error:
             self._book.counted(ours=True)
-            sentence = f"could not look: {error}"
+            sentence = f"the tick was cut short, and nothing more is done: {error}"
+        except Exception as error:
+            self._book.counted(ours=True)
+            self._log.exception("a mistake of replctl itself")
+            sentence = f"the tick was cut short by a mistake of replctl itself: {error!r}"
         self._book.tick_ended()
         return sentence
 
     def settle(self, seconds: float) -> bool:
         """Wait for what is in hand; whether nothing is left."""
-        return self._hands.finish(seconds)
+        deadline = self._clock.monotonic() + seconds
+        done = self._hands.finish(seconds)
+        return self._asking.finish(max(0.0, deadline - self._clock.monotonic())) and done
 
     def _say(self, sentence: str) -> None:
         level = logging.INFO if sentence != self._last else logging.DEBUG
@@ -188,56 +200,99 @@ class Daemon:
         if not (asked or self._file.has_changed):
             return
         self._wakes.reload.clear()
-        self._notifier.reloading()
+        if self._last:  # until then it is starting, and says so by not being ready
+            self._notifier.reloading()
         with self._lock:
             reading = self._file.read(self._settled)
-            if reading.replications is not None:
-                self._services.take_up(reading.replications)
-                self._edited = {key for key in self._edited if key in reading.replications} | reading.edited
         if reading.error is not None:
-            findings = getattr(reading.error, "findings", ())
-            wrong = "; ".join(str(each) for each in findings) or str(reading.error)
-            self._log.error("the file is broken, and what was in force stays: %s", wrong)
-        elif reading.too_many:
+            self._log.error("the file is broken, and what was in force stays: %s", _found(reading.error))
+        elif reading.replications is not None:
+            self._take_up(reading)
+        if self._last:
+            self._notifier.ready(self._last)
+
+    def _take_up(self, reading: Reading) -> None:
+        new = reading.replications or self._file.current
+        self._services.take_up(new)
+        most = self._most_turns
+        others = f"with {len(reading.too_many) - 1} more at once, and at most {most} may turn by itself"
+        with self._lock:
+            kept = {key: lapsed for key, lapsed in self._edits.items() if key in new}
+            self._edits = {
+                **kept,
+                **dict.fromkeys(reading.edited, ""),
+                **dict.fromkeys(reading.too_many, others),
+            }
+            gone = self._settled.keys() - new.keys()
+            for key in gone:
+                del self._settled[key]
+        if gone:
+            self._written(lambda: self._store.forget_settled(gone))
+        if reading.too_many:
             self._log.warning(
-                "%d entries want another role at once, and %d may change by themselves: they wait for a person",
+                "%d entries want another role at once, and at most %d may turn by itself: they wait for a person",
                 len(reading.too_many),
-                self._most_turns,
+                most,
             )
-        else:
-            self._log.info("the file was read anew: %d replications", len(self._file.current))
-        self._notifier.ready(self._last)
+        self._log.info("the file was read anew: %d replications", len(new))
+
+    def _take_back(self, error: InvalidConfiguration) -> str:
+        """What was read turned out to be wrong when everything was looked at: what was in force is so again."""
+        if not self._file.take_back():
+            self._book.counted(ours=True)
+            return f"nothing is done, for the file cannot be in force: {_found(error)}"
+        self._services.take_up(self._file.current)
+        with self._lock:
+            self._edits.clear()
+        self._log.error("the file is broken, and what was in force is so again: %s", _found(error))
+        return f"nothing is done, and what was in force is so again, for the file is broken: {_found(error)}"
 
     # -- one tick --------------------------------------------------------------------------------------------
 
     def _tick(self, began: float) -> str:
-        request = Request(cancel=self._wakes.stop, kept=True)
-        report, findings = self._reconciled(list(self._file.current.values()), request, began)
+        self._read_file()
+        report, findings = self._reconciled(list(self._file.current.values()), began, kept=True)
+        self._file.prove()
         self._report = report
         self._discover()
         self._flush_now_and_then()
-        return reconciling.sentence(findings, sorted(report.silent))
+        return reconciling.sentence(findings)
 
     def _glance(self, replications: Sequence[Replication], began: float) -> str:
-        report, findings = self._reconciled(replications, Request(cancel=self._wakes.stop), began)
+        report, findings = self._reconciled(replications, began)
         if self._report is not None:
             self._report = self._report.with_lines(report.replications)
-        return reconciling.sentence(findings, sorted(report.silent))
+        return reconciling.sentence(findings)
 
     def _reconciled(
-        self, replications: Sequence[Replication], request: Request, began: float
+        self, replications: Sequence[Replication], began: float, *, kept: bool = False
     ) -> tuple[StatusReport, list[tuple[str, Finding]]]:
-        """Look at these, and begin what is to be done about them."""
-        report = self._engine.status(replications, request)
-        now = self._clock.now()
-        open_operations = self._open_operations()
-        findings = [
-            (each.replication.key, self._find(each, open_operations, now)) for each in report.replications
-        ]
-        self._keep_settled(findings)
-        for key, found in findings:
-            self._count(report, key, found, began)
-        self._act(findings, now)
+        """Look at these, and begin what is to be done about them.
+
+        `kept`: what watches told will do. Nothing is held for that: it may be older than what was done here last.
+        """
+        report, findings = self._seen(replications, kept=kept)
+        doubtful = [self._file.current[key] for key, found in findings.items() if found.kind is Kind.HOLD]
+        if kept and doubtful:
+            again, anew = self._seen(doubtful)
+            report, findings = report.with_lines(again.replications), {**findings, **anew}
+        for key, found in findings.items():
+            self._count(key, found, began)
+        done = self._act(findings, _unread(report))
+        self._keep_settled(done)
+        return report, list(done.items())
+
+    def _seen(
+        self, replications: Sequence[Replication], *, kept: bool = False
+    ) -> tuple[StatusReport, dict[str, Finding]]:
+        """What is seen of these, and what is to be done about each."""
+        with self._lock:
+            in_hand = dict(self._in_hand)  # what ends while we look may be seen as it was before
+        report = self._engine.status(replications, Request(cancel=self._wakes.stop, kept=kept))
+        now, operations = self._clock.now(), self._open_operations()
+        findings = {
+            each.replication.key: self._find(each, operations, in_hand, now) for each in report.replications
+        }
         return report, findings
 
     def _open_operations(self) -> dict[str, OperationRecord]:
@@ -245,40 +300,62 @@ class Daemon:
         return {record.replication: record for record in reversed(records)}
 
     def _find(
-        self, status: ReplicationStatus, operations: Mapping[str, OperationRecord], now: float
+        self,
+        status: ReplicationStatus,
+        operations: Mapping[str, OperationRecord],
+        in_hand: Mapping[str, str],
+        now: float,
     ) -> Finding:
         key = status.replication.key
-        record = operations.get(key)
-        own = record is not None and tuple(record.command.split()[:2]) == COMMAND
-        identity = record.operation_id if record is not None else None
+        begun = self._begun(operations.get(key))
         with self._lock:
-            known = Known(
+            if status.hold is not None and self._edits.get(key) == "":
+                self._edits[key] = "while it was held"
+            edit = self._edits.get(key)
+            known = replace(
+                begun,
                 settled=self._settled.get(key),
-                edited=key in self._edited,
-                busy=key in self._hands.busy(),
-                own=identity if own else None,
-                foreign=None if own else identity,
+                edited=edit == "",
+                lapsed=edit or "",
+                in_hand=in_hand.get(key, ""),
             )
         return reconciling.find(status, known, self._autonomy, now)
 
-    def _keep_settled(self, findings: Sequence[tuple[str, Finding]]) -> None:
-        with self._lock:
-            changed = {
-                key: found.settled
-                for key, found in findings
-                if found.settled is not None and self._settled.get(key) != found.settled
-            }
-            self._settled.update(changed)
-            self._edited -= changed.keys()
-        if changed:
-            self._store.remember_settled(changed)
+    def _begun(self, record: OperationRecord | None) -> Known:
+        """What is known of an open operation."""
+        if record is None:
+            return NOTHING_BEGUN
+        if tuple(record.command.split()[:2]) == COMMAND:
+            new_source = record.new_source if record.course is Course.SWITCH else None
+            return Known(own=Begun(operation=record.operation_id, new_source=new_source))
+        holder = self._store.holder(record.replication)
+        return Known(foreign=record.operation_id, at_work=str(holder.who) if holder is not None else "")
 
-    def _count(self, report: StatusReport, key: str, found: Finding, began: float) -> None:
+    def _keep_settled(self, findings: Mapping[str, Finding]) -> None:
+        at_rest = {key: found.settled for key, found in findings.items() if found.settled is not None}
+        with self._lock:
+            changed = {key: settled for key, settled in at_rest.items() if self._settled.get(key) != settled}
+            self._settled.update(changed)
+            self._edits = {key: lapsed for key, lapsed in self._edits.items() if key not in at_rest}
+        if changed:
+            self._written(lambda: self._store.remember_settled(changed))
+
+    def _written(self, write: Callable[[], None]) -> bool:
+        """Whether the store took it. One that does not, ends no tick: looking and telling go on without it."""
+        try:
+            write()
+        except ReplctlError as error:
+            self._book.counted(ours=True)
+            self._log.error("the store cannot be written: %s", error)
+            return False
+        return True
+
+    def _count(self, key: str, found: Finding, began: float) -> None:
         namespace, _, name = key.partition("/")
         well = found.kind is not Kind.UNREAD
         outcome = Outcome.UNCHANGED if well else Outcome.UNREACHABLE
         self._tally.add(reconciled(namespace, name, outcome, None if well else "unreachable"))
-        every = len(report.replications) <= self._limit
+        every = len(self._file.current) <= self._limit
         labels = {"namespace": namespace, "name": name} if every else {"namespace": "", "name": ""}
         self._tally.observe("reconcile_duration_seconds", self._clock.monotonic() - began, **labels)
         self._book.counted(ours=False)
@@ -290,35 +367,56 @@ class Daemon:
 
     # -- doing -----------------------------------------------------------------------------------------------
 
-    def _act(self, findings: Sequence[tuple[str, Finding]], now: float) -> None:
-        """What was begun goes on first, then what keeps copies fresh, then at most so many role changes."""
-        for key, found in findings:
-            if found.kind is Kind.HOLD:
-                self._hold(key, found, now)
-        deeds = [(key, found) for key, found in findings if found.kind in (Kind.RESUME, Kind.ACT)]
+    def _act(self, findings: Mapping[str, Finding], unread: frozenset[str]) -> dict[str, Finding]:
+        """What was begun goes on first, then what keeps copies fresh, then at most so many role changes.
+
+        Returns what became of it: what could not begin now is put off, and a hold that was not written down is none.
+        """
+        done = dict(findings)
+        for key, found in findings.items():
+            if found.kind is Kind.HOLD and not self._hold(key, found):
+                why = f"{found.why}; it could not be held"
+                done[key] = replace(found, kind=Kind.WAITS, why=why, settled=None)
+        deeds = [(key, found) for key, found in findings.items() if found.kind in (Kind.RESUME, Kind.ACT)]
         for key, found in sorted(deeds, key=lambda deed: (deed[1].kind is Kind.ACT, deed[1].turns_roles)):
-            if self._may_begin(key, found):
-                self._begin(key, found)
+            against = self._against_beginning(key, found) or self._begin(key, found, unread)
+            if against:
+                done[key] = found.put_off(against)
+        return done
 
-    def _hold(self, key: str, found: Finding, now: float) -> None:
-        try:
-            self._store.set_hold(key, reconciling.hold_for(found, now))
-        except ReplctlError as error:
-            self._book.counted(ours=True)
-            self._log.error("%s could not be held: %s", key, error)
-        else:
+    def _hold(self, key: str, found: Finding) -> bool:
+        hold = reconciling.hold_for(found, self._clock.now())
+        held = self._written(lambda: self._store.set_hold(key, hold))
+        if held:
             self._log.warning("%s is held: %s; replctl release %s", key, found.why, key)
+        return held
 
-    def _may_begin(self, key: str, found: Finding) -> bool:
-        if self._clock.monotonic() < self._not_before.get(key, 0.0):
-            return False
-        return not found.turns_roles or len(self._turning) < self._most_turns
+    def _against_beginning(self, key: str, found: Finding) -> str:
+        """Why it cannot begin now; empty when it can."""
+        with self._lock:
+            left = self._not_before.get(key, 0.0) - self._clock.monotonic()
+            if left > 0:
+                error = self._attempts[key].error if key in self._attempts else None
+                return f"again in {format_duration(left)}, for it failed: {error}"
+            if found.turns_roles and len(self._turning) >= self._most_turns:
+                return f"{', '.join(sorted(self._turning))} goes first"
+        return ""
 
-    def _begin(self, key: str, found: Finding) -> None:
+    def _begin(self, key: str, found: Finding, unread: frozenset[str]) -> str:
+        """Have it done; why not, when no hand is free. What waits for an `unread` end holds none that others need."""
         replication = self._file.current[key]
-        if found.turns_roles:
-            self._turning.add(key)
-        if not self._hands.take(key, lambda: self._carry(replication, found)):
+        with self._lock:
+            self._in_hand[key] = f"{found.verb or found.operation}: {found.why}"
+            if found.turns_roles:
+                self._turning.add(key)
+        if self._hands.take(key, lambda: self._carry(replication, found), unread):
+            return ""
+        self._let_go(key)
+        return "every hand is full"
+
+    def _let_go(self, key: str) -> None:
+        with self._lock:
+            self._in_hand.pop(key, None)
             self._turning.discard(key)
 
     def _carry(self, replication: Replication, found: Finding) -> None:
@@ -341,7 +439,7 @@ class Daemon:
         else:
             self._ended(key, found, result)
         finally:
-            self._turning.discard(key)
+            self._let_go(key)
 
     def _carried(self, replication: Replication, found: Finding) -> OperationResult:
         request = Request(reason=found.why, cancel=self._wakes.stop)
@@ -371,7 +469,7 @@ class Daemon:
                     self._file.current[key].desired_state if key in self._file.current else result.to_state
                 )
                 self._settled[key] = Settled(role=result.to_state, desired=desired)
-                self._edited.discard(key)
+                self._edits.pop(key, None)
 
     def _failed(self, key: str, error: ReplctlError) -> None:
         """Not again before the retry policy's delay; when its attempts are used up an edit waits for a person."""
@@ -381,12 +479,12 @@ class Daemon:
                 self._services.settings.retry.max_delay_seconds if tally.exhausted else tally.delay_seconds
             )
             self._not_before[key] = self._clock.monotonic() + delay
-            if tally.exhausted:
-                self._edited.discard(key)
+            if tally.exhausted and self._edits.get(key) == "":
+                self._edits[key] = f"and {tally.failures} attempts failed, the last with: {error}"
 
     def _discover(self) -> None:
         """Ask what is there, where that is not known still; in a hand, for it may take its time."""
-        self._hands.take(DISCOVERY, self._ask_what_is_there)
+        self._asking.take(DISCOVERY, self._ask_what_is_there)
 
     def _ask_what_is_there(self) -> None:
         backends = {end.backend for each in self._file.current.values() for end in (each.local, each.peer)}
@@ -411,3 +509,17 @@ class Daemon:
         if (report := self._report) is not None:
             samples |= exposition.gauges(report, self._clock.now())
         return exposition.text(samples)
+
+
+def _unread(report: StatusReport) -> frozenset[str]:
+    return frozenset(
+        each.replication.key
+        for each in report.replications
+        if not (each.local.reachable and each.peer.reachable)
+    )
+
+
+def _found(error: ReplctlError) -> str:
+    """What is wrong with a file, all of it."""
+    findings = getattr(error, "findings", ())
+    return "; ".join(str(each) for each in findings) or str(error)

@@ -92,6 +92,11 @@ class Memory(Backed):
         with self._database.transaction(NOT_WRITTEN) as connection:
             connection.executemany(_PUT, rows)
 
+    def forget_settled(self, replications: Collection[str]) -> None:
+        rows = [(SETTLED, replication) for replication in replications]
+        with self._database.transaction(NOT_WRITTEN) as connection:
+            connection.executemany("DELETE FROM facts WHERE kind = ? AND subject = ?", rows)
+
     def unverified(self, replication: str) -> frozenset[str]:
         found = self._database.rows(
             "SELECT detail FROM facts WHERE kind = ? AND subject = ?", UNVERIFIED, replication

@@ -29,6 +29,7 @@ from replctl.core.errors import Conflict, Locked, NotFound
 from replctl.core.journal import StepPhase
 from replctl.core.model import Hold, Holder, State
 from replctl.core.outcomes import OPEN, Outcome
+from replctl.core.reconciling import Settled
 from replctl.store.sqlite import SqliteStore
 
 Again = Callable[[], SqliteStore]
@@ -307,6 +308,14 @@ class Memory:
         store.set_survivor(LEDGER, None)
         store.set_survivor(ORDERS, None)
         assert again().survivor(LEDGER) is None
+
+    def test_how_each_was_at_rest(self, store: SqliteStore, again: Again) -> None:
+        turned = Settled(role=State.SOURCE, desired=State.REPLICA)
+        store.remember_settled({LEDGER: turned, ORDERS: turned})
+        store.remember_settled({LEDGER: replace(turned, desired=State.SOURCE)})
+        assert again().settled() == {LEDGER: replace(turned, desired=State.SOURCE), ORDERS: turned}
+        store.forget_settled({LEDGER, "not/there"})
+        assert again().settled() == {ORDERS: turned}
 
     def test_unverified_ends(self, store: SqliteStore, again: Again) -> None:
         store.set_unverified(LEDGER, ["west", "east"])
