@@ -284,6 +284,7 @@ def show(
     """
     output = session.output
     pasteable = [_with_config(session, each) for each in results]
+    told = False
     if output.format.is_document:
         output.document(documents.action(command, pasteable, int(code)))
         output.say(screens.brief(each) for each in pasteable if each.outcome not in SHOWN_AS_DATA)
@@ -291,9 +292,15 @@ def show(
         output.text("".join(f"{each.key}\n" for each in pasteable))
     else:
         _show_screens(session, pasteable, asked_for)
-    if code is ExitCode.UNREACHABLE:
+        told = any(_names_probe(each) for each in results)
+    if code is ExitCode.UNREACHABLE and not told:
         output.say([line(dim("--probe asks past an open circuit breaker"))])
     return int(code)
+
+
+def _names_probe(result: OperationResult) -> bool:
+    """Whether its failure says already how to ask past an open circuit breaker; every exit 11 says it once."""
+    return result.failure is not None and "--probe" in (result.failure.remedy or "")
 
 
 def _show_screens(session: Session, results: Sequence[OperationResult], asked_for: bool) -> None:

@@ -302,6 +302,7 @@ def test_an_unreachable_backend_is_11_and_the_way_past_the_breaker_is_told(world
     assert ran.code == 11
     assert ran.operation["error"]["code"]
     assert "--probe" in ran.err
+    assert world.run("promote", LEDGER, "-y").err.count("--probe") == 1
 
 
 def test_a_history_that_was_meddled_with_is_exit_1(world: World) -> None:
