@@ -1,4 +1,5 @@
-"""What is happening, told while it happens, on stderr: a live line on a terminal, a plain line a step in a pipe.
+"""What is happening, told while it happens, on stderr: a live line on a terminal, in a pipe a plain line a step and
+another one each minute that it goes on.
 
 A subscriber of `core.events`; it decides nothing. The live line shows the step in hand, the number of steps, the
 time elapsed, the array's own percentage and what both ends say. Nothing is shown with `-q`.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 REFRESHES_PER_SECOND = 4
+STILL_SECONDS = 60.0  # off a terminal: a wait that goes on is told again after so long
 MOST_IN_HAND = 8  # operations that have a line each; of more only the oldest have one, and all are counted
 WORTH_SAYING_SECONDS = 0.4  # a look that takes less needs no line
 CALLS_AT = 2  # -vv
@@ -59,6 +61,7 @@ class Progress:
         self._running: dict[str, Running] = {}
         self._wave: Wave | None = None
         self._looking: tuple[str, float] | None = None
+        self._still_told_at = 0.0
         self._lock = threading.RLock()
         self._live: Live | None = None
         self.log: events.Report | None = None
@@ -69,6 +72,8 @@ class Progress:
             self._note(event)
             if self.log is not None:
                 self.log(event)
+            elif self._live is None and isinstance(event, events.StepWaits):
+                self._tell(self._still(event))
             elif self._live is None or not isinstance(event, events.StepBegan):
                 self._tell(told(event, self._output.verbosity, live=self._live is not None))
 
@@ -110,6 +115,17 @@ class Progress:
                 self._wave = Wave(began=event, since=since)
             case events.MemberEnded() if self._wave is not None:
                 self._wave = counted(self._wave, event)
+
+    def _still(self, event: events.StepWaits) -> list[Line]:
+        """A line now and then while a wait goes on, so that a quiet log is not taken for a hang."""
+        running, wave, now = self._running.get(event.operation_id), self._wave, self._clock.monotonic()
+        since = wave or running
+        if since is None or now - max(since.since, self._still_told_at) < STILL_SECONDS:
+            return []
+        self._still_told_at = now
+        if wave is not None:
+            return [of_wave(wave, len(self._running), now)]
+        return [in_hand(running, now)] if running is not None else []
 
     def _tell(self, lines: Sequence[Line]) -> None:
         if self._live is None:

@@ -146,6 +146,33 @@ def test_while_backends_are_asked_a_line_says_so() -> None:
     assert "looking at bank/ledger, 3s" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
 
 
+def test_in_a_pipe_a_wait_that_goes_on_is_told_each_minute() -> None:
+    stream, clock = io.StringIO(), FakeClock()
+    with Progress(Output(io.StringIO(), stream, {}), clock) as progress:
+        progress(BEGAN)
+        for _ in range(31):
+            clock.advance(5.0)
+            progress(WAITS)
+    began, *still = stream.getvalue().splitlines()
+    assert began == "bank/ledger: step 2 of 3 on east: east hands over to west"
+    assert still == [
+        "• bank/ledger step 2/3: failover on east, 1m, 43 %  local OK, peer Failing_Over",
+        "• bank/ledger step 2/3: failover on east, 2m, 43 %  local OK, peer Failing_Over",
+    ]
+
+
+def test_in_a_pipe_a_wave_that_goes_on_is_told_as_a_whole() -> None:
+    stream, clock = io.StringIO(), FakeClock()
+    with Progress(Output(io.StringIO(), stream, {}), clock) as progress:
+        progress(events.WaveBegan(number=1, of=2, order=0, members=20))
+        for number in range(16):
+            progress(events.StepBegan(**{**_fields(BEGAN), "operation_id": f"op-{number}"}))
+        clock.advance(61.0)
+        for number in range(16):
+            progress(events.StepWaits(**{**_fields(WAITS), "operation_id": f"op-{number}"}))
+    assert stream.getvalue().splitlines()[17:] == ["wave 1 of 2: 16 running, 0 done, of 20, 1m1s"]
+
+
 def test_in_a_pipe_nothing_redraws() -> None:
     stream = io.StringIO()
     progress = Progress(Output(io.StringIO(), stream, {}), FakeClock())
