@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from replctl.core.errors import ReplctlError
+from replctl.core.errors import InvalidConfiguration, InvalidInput, NotInstalled, ReplctlError
 from replctl.core.journal import OperationRecord
 from replctl.core.model import Holder, Intent, Observation, Pair, TroubleKind, Who
 from replctl.core.outcomes import Outcome, outcome_of
@@ -16,6 +16,11 @@ from replctl.core.plans import Plan, Refusal
 from replctl.core.results import Failure, OperationResult
 from replctl.correlation import current
 
+_CODES = {  # what the kind of trouble alone does not tell
+    InvalidInput.code: Outcome.INVALID,
+    InvalidConfiguration.code: Outcome.INVALID,
+    NotInstalled.code: Outcome.NOT_FOUND,
+}
 _TROUBLES = {
     TroubleKind.CREDENTIALS: Outcome.UNAUTHORIZED,
     TroubleKind.ABSENT: Outcome.NOT_FOUND,
@@ -38,7 +43,7 @@ class Teller:
             remedy="; ".join(each for each in (trouble.remedy, remedy) if each),
             retry_at=trouble.retry_at,
         )
-        outcome = _TROUBLES.get(trouble.kind, Outcome.UNREACHABLE)
+        outcome = _CODES.get(trouble.code) or _TROUBLES.get(trouble.kind, Outcome.UNREACHABLE)
         return self.result(intent, outcome, failure=failure, backend=seen.backend)
 
     def refused(self, intent: Intent, refusal: Refusal, pair: Pair) -> OperationResult:
