@@ -1,5 +1,6 @@
 """How an API server answers, by the observations of a real one (CT §12, §17)."""
 
+import itertools
 import json
 
 import pytest
@@ -16,6 +17,8 @@ from estates import (
     new_mirror,
     new_update,
 )
+
+from replctl.simulator.kubernetes.kinds import KINDS
 
 BANK = MIRRORS.format("bank")
 REPLICA = f"{BANK}/ledger-dr"
@@ -276,19 +279,35 @@ def test_strangers(shared):
     assert stranger.call("GET", REPLICA).status == 401
 
 
-def test_what_one_may_do_can_be_asked(west):
-    def allowed(verb, resource):
-        attributes = {"verb": verb, "group": "trident.netapp.io", "resource": resource, "namespace": "bank"}
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
-        }
-        answer = west.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)
-        return answer.json["status"]["allowed"]
+OBJECTS = "get list watch create delete"
+ROLE = {  # CT §11, for a driver that patches
+    ("trident.netapp.io", "tridentmirrorrelationships"): f"{OBJECTS} patch",
+    ("trident.netapp.io", "tridentactionmirrorupdates"): OBJECTS,
+    ("trident.netapp.io", "tridentsnapshotinfos"): OBJECTS,
+    ("", "persistentvolumeclaims"): "get list watch create patch",
+    ("", "persistentvolumes"): "get",
+    ("", "events"): "list watch",
+    ("snapshot.storage.k8s.io", "volumesnapshots"): OBJECTS,
+    ("snapshot.storage.k8s.io", "volumesnapshotcontents"): "get",
+    ("storage.k8s.io", "volumeattachments"): "list",
+    ("coordination.k8s.io", "leases"): "get create update",
+    ("apiextensions.k8s.io", "customresourcedefinitions"): "get",
+    ("authorization.k8s.io", "selfsubjectaccessreviews"): "create",  # as everybody may
+}
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 
-    assert allowed("patch", "tridentmirrorrelationships") is True
-    assert allowed("update", "tridentmirrorrelationships") is False
+
+def test_the_driver_may_do_exactly_what_the_contract_lists(west):
+    """Of every kind that the cluster has, each verb, on the objects and on their status."""
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    head = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+    kinds = {(kind.group, kind.plural) for kind in KINDS}
+    assert ROLE.keys() <= kinds
+    for (group, resource), part, verb in itertools.product(sorted(kinds), ("", "status"), VERBS):
+        wish = {"verb": verb, "group": group, "resource": resource, "subresource": part, "namespace": "bank"}
+        answer = west.call("POST", path, {**head, "spec": {"resourceAttributes": wish}})
+        granted = not part and verb in ROLE.get((group, resource), "").split()
+        assert answer.json["status"]["allowed"] is granted, wish
 
 
 # Reading
