@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from functools import partial
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from replctl import __version__
 from replctl.cli import (
@@ -27,6 +29,7 @@ from replctl.cli.helping import Command, Group
 from replctl.cli.options import bundled
 
 ABOUT = "Storage replication, driven directly over the vendors' own APIs."
+Maker = Callable[[], TyperCommand | TyperGroup]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -57,19 +60,6 @@ def _root(help: Help = False, version: Version = False) -> None:
 
 def _group(help: Help = False) -> None:
     """Each group of commands has this one option."""
-
-
-def _new(help: str, **more: Any) -> typer.Typer:
-    return typer.Typer(
-        cls=Group,
-        help=help,
-        add_completion=False,
-        add_help_option=False,
-        no_args_is_help=True,
-        rich_markup_mode=None,
-        context_settings=CONTEXT,
-        **more,
-    )
 
 
 # Which commands there are, in the order and under the headings of `-h`.
@@ -115,23 +105,66 @@ GROUPS: Mapping[str, tuple[str, str, tuple[Callable[..., int], ...]]] = {
 }
 
 
+class _AsNeeded(Mapping[str, TyperCommand | TyperGroup]):
+    """Commands by name, each built when it is looked up: whoever types one does not pay for the others."""
+
+    def __init__(self, makers: Mapping[str, Maker]) -> None:
+        self._makers = makers
+        self._made: dict[str, TyperCommand | TyperGroup] = {}
+
+    def __getitem__(self, name: str) -> TyperCommand | TyperGroup:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
 def command() -> Group:
-    """The whole tree, built."""
-    app = _new(ABOUT)
-    app.callback()(_root)
-    for heading, commands in COMMANDS.items():
-        _add(app, commands, heading)
+    """The whole tree; what is in it is built when it is looked up."""
+    makers = {
+        name: maker for heading, each in COMMANDS.items() for name, maker in _makers(each, heading).items()
+    }
     for name, (heading, help, commands) in GROUPS.items():
-        group = _new(help)
-        group.callback(help=help)(_group)
-        _add(group, commands)
-        app.add_typer(group, name=name, rich_help_panel=heading)
+        makers[name] = partial(_build_group, _group, help, _makers(commands), name, heading)
+    return _build_group(_root, ABOUT, makers)
+
+
+def _makers(commands: Iterable[Callable[..., int]], heading: str | None = None) -> dict[str, Maker]:
+    named = {each.__name__.rstrip("_"): each for each in commands}
+    return {name: partial(_build, name, each, heading) for name, each in named.items()}
+
+
+def _build(name: str, function: Callable[..., int], heading: str | None) -> Command:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name, cls=Command, rich_help_panel=heading)(bundled(function))
     built = typer.main.get_command(app)
-    assert isinstance(built, Group)
+    assert isinstance(built, Command)
     return built
 
 
-def _add(app: typer.Typer, commands: Iterable[Callable[..., int]], heading: str | None = None) -> None:
-    for function in commands:
-        name = function.__name__.rstrip("_")
-        app.command(name, cls=Command, rich_help_panel=heading)(bundled(function))
+def _build_group(
+    root: Callable[..., None],
+    help: str,
+    makers: Mapping[str, Maker],
+    name: str | None = None,
+    heading: str | None = None,
+) -> Group:
+    app = typer.Typer(
+        name=name,
+        cls=Group,
+        add_completion=False,
+        add_help_option=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        context_settings=CONTEXT,
+    )
+    app.callback(help=help, rich_help_panel=heading)(root)
+    built = typer.main.get_command(app)
+    assert isinstance(built, Group)
+    built.commands = cast(MutableMapping[str, Any], _AsNeeded(makers))  # nothing is put in
+    return built
