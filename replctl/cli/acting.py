@@ -46,16 +46,34 @@ class Order:
     keep_test_data: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What one command has to do: an intent for each replication, perhaps of different verbs.
+
+    `takes` are the flags by which the command lets guards be answered; None: all that the guards name.
+    """
+
+    command: str
+    intents: Sequence[Intent]
+    group: str | None = None
+    takes: frozenset[str] | None = None
+
+
 def act(here: Surroundings, common: Common, looking: Looking, acting: Acting, order: Order) -> int:
     """The whole path; returns the exit code."""
     with opened(here, common, looking) as session:
-        intents = _intents(session, order)
-        request = _request(session, acting, looking, order.choosing.group)
-        if acting.dry_run:
-            results = judge(session, intents, request)
-            return show(session, order.verb.value, results, of_judged(results), asked_for=True)
-        results, code = _carry_out(session, intents, request, acting)
-        return show(session, order.verb.value, results, code)
+        errand = Errand(order.verb.value, _intents(session, order), group=order.choosing.group)
+        return carry(session, errand, looking, acting)
+
+
+def carry(session: Session, errand: Errand, looking: Looking, acting: Acting) -> int:
+    """Judge and carry out what is asked, whoever asked for it, and tell what became of it; the exit code."""
+    request = _request(session, acting, looking, errand.group)
+    if acting.dry_run:
+        results = judge(session, errand.intents, request)
+        return show(session, errand.command, results, of_judged(results), asked_for=True)
+    results, code = _carry_out(session, errand.intents, request, acting)
+    return show(session, errand.command, results, code, takes=errand.takes)
 
 
 def of_judged(results: Sequence[OperationResult]) -> ExitCode:
@@ -277,10 +295,12 @@ def show(
     code: ExitCode,
     *,
     asked_for: bool = False,
+    takes: frozenset[str] | None = None,
 ) -> int:
     """Print what became of each, in the format asked for; returns the exit code.
 
-    With `asked_for` refusals are what was asked for, as in a plan, and so they are data.
+    With `asked_for` refusals are what was asked for, as in a plan, and so they are data. `takes` are the flags that
+    this command would take, of those that answer guards; None: all.
     """
     output = session.output
     pasteable = [_with_config(session, each) for each in results]
@@ -291,7 +311,7 @@ def show(
     elif output.format is Format.NAME:
         output.text("".join(f"{each.key}\n" for each in pasteable))
     else:
-        _show_screens(session, pasteable, asked_for)
+        _show_screens(session, pasteable, asked_for, takes)
         told = any(_names_probe(each) for each in results)
     if code is ExitCode.UNREACHABLE and not told:
         output.say([line(dim("--probe asks past an open circuit breaker"))])
@@ -303,7 +323,9 @@ def _names_probe(result: OperationResult) -> bool:
     return result.failure is not None and "--probe" in (result.failure.remedy or "")
 
 
-def _show_screens(session: Session, results: Sequence[OperationResult], asked_for: bool) -> None:
+def _show_screens(
+    session: Session, results: Sequence[OperationResult], asked_for: bool, takes: frozenset[str] | None
+) -> None:
     """Results and plans are data; refusals and failures are told on stderr unless they were asked for."""
     output, of = session.output, len(results)
     for done in results:
@@ -313,7 +335,8 @@ def _show_screens(session: Session, results: Sequence[OperationResult], asked_fo
             output.tell(groups.result(done, session.now, output.message_width, of=of))
     if of > 1:
         flags = () if asked_for else groups.answered_by(results)
-        command = command_line(session.here.argv, *flags) if flags else ""
+        typable = takes is None or takes.issuperset(flags)
+        command = command_line(session.here.argv, *flags) if flags and typable else ""
         output.say(groups.after(results, command, session.now, output.message_width))
 
 

@@ -16,6 +16,7 @@ from replctl.cli import (
     config,
     daemon,
     demo,
+    desired,
     drill,
     holding,
     inspecting,
@@ -64,7 +65,14 @@ def _group(help: Help = False) -> None:
 
 # Which commands there are, in the order and under the headings of `-h`.
 COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
-    "Looking": (looking.status, looking.plan, looking.history, looking.explain, inspecting.discover),
+    "Looking": (
+        looking.status,
+        looking.plan,
+        desired.diff,
+        looking.history,
+        looking.explain,
+        inspecting.discover,
+    ),
     "Acting": (
         verbs.promote,
         verbs.demote,
@@ -76,6 +84,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
         verbs.resync,
         verbs.create,
         verbs.delete,
+        desired.apply,
     ),
     "Housekeeping": (
         holding.hold,

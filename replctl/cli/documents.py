@@ -164,7 +164,7 @@ def replication(status: ReplicationStatus) -> ReplicationDocument:
         in_sync=status.in_sync,
         last_consistent_point=_point(status),
         rpo_seconds=status.replication.rpo_seconds,
-        hold=_hold(status.hold),
+        hold=hold_of(status.hold),
         drill=status.drill,
         last_drill=_drill(status.last_drill),
         operation=status.operation_id,
@@ -371,7 +371,7 @@ def _point(status: ReplicationStatus) -> PointDocument | None:
     )
 
 
-def _hold(hold: Hold | None) -> HoldDocument | None:
+def hold_of(hold: Hold | None) -> HoldDocument | None:
     if hold is None:
         return None
     return HoldDocument(

@@ -5,7 +5,7 @@ Pure lines. A few are shown each in full, many as one line each; the loss of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,14 +47,26 @@ def _waves(offers: Sequence[Proposal], room: int) -> list[Line]:
     all_waves = waves(offers, (offer.intent.replication.order for offer in offers))
     for number, (order, members) in enumerate(all_waves, 1):
         way = " (unplanned)" if any(offer.plan.unplanned for offer in members) else ""
+        by_verb = _by_verb(members)
         head = line(
             screens.mark(Outcome.PLANNED),
             strong(f" wave {number} of {len(all_waves)}"),
-            f" (order {order}), {len(members)} replications: {members[0].intent.verb.value}{way}",
+            f" (order {order}), {len(members)} replications: {' and '.join(by_verb)}{way}",
         )
-        keys = ", ".join(offer.intent.replication.key for offer in members)
-        lines.extend([head, *wrapped(keys, room, first=line("    "), indent=4), BLANK])
+        lines.append(head)
+        for verb, keys in by_verb.items():
+            first = line(f"    {verb}: " if len(by_verb) > 1 else "    ")
+            lines.extend(wrapped(", ".join(keys), room, first=first, indent=4))
+        lines.append(BLANK)
     return lines
+
+
+def _by_verb(offers: Sequence[Proposal]) -> Mapping[str, list[str]]:
+    """The members by what is done to them: of `apply` some are promoted, and some demoted."""
+    found: dict[str, list[str]] = {}
+    for offer in offers:
+        found.setdefault(offer.intent.verb.value, []).append(offer.intent.replication.key)
+    return found
 
 
 def loss(losses: Sequence[DataLoss | None], now: float, width: int | None) -> list[Line]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replctl.cli.session import Session
-    from replctl.core.model import Intent, Replication
+    from replctl.core.model import Acknowledgements, Intent, Replication
 
 HISTORY_SHOWN = 100
 
@@ -39,9 +39,9 @@ def status(
         request = Request(
             probe=looking.probe, cancel=session.interrupts.cancel, began_at=session.here.began_at
         )
-        chosen = _chosen(session, names, choosing)
-        with session.progress.looking(f"{len(chosen)} replications"):
-            report = session.services.engine.status(chosen, request)
+        which = chosen(session, names, choosing)
+        with session.progress.looking(f"{len(which)} replications"):
+            report = session.services.engine.status(which, request)
         output = session.output
         if output.format.is_document:
             output.document(documents.status(report))
@@ -74,7 +74,7 @@ def plan(
 
     with opened(context.obj, common, looking) as session:
         request = Request(probe=looking.probe, cancel=session.interrupts.cancel)
-        intents = [_wanted(each) for each in _chosen(session, names, choosing)]
+        intents = [wanted(each) for each in chosen(session, names, choosing)]
         results = judge(session, intents, request)
         code = of_judged(results)
         if exit_code and code is ExitCode.DONE and any(each.outcome is Outcome.PLANNED for each in results):
@@ -147,7 +147,7 @@ def _known(session: Session) -> list[Replication]:
     return list(session.services.replications.values())
 
 
-def _chosen(session: Session, words: Sequence[str] | None, choosing: Choosing) -> list[Replication]:
+def chosen(session: Session, words: Sequence[str] | None, choosing: Choosing) -> list[Replication]:
     """What is meant; all when nothing is said."""
     from replctl.cli import names
 
@@ -155,12 +155,12 @@ def _chosen(session: Session, words: Sequence[str] | None, choosing: Choosing) -
     return _known(session) if found is None else found
 
 
-def _wanted(replication: Replication) -> Intent:
+def wanted(replication: Replication, given: Acknowledgements | None = None) -> Intent:
     """What the file asks for, as the verb that brings it about."""
-    from replctl.core.model import Intent, State, Verb
+    from replctl.core.model import Acknowledgements, Intent, State, Verb
 
     verb = Verb.PROMOTE if replication.desired_state is State.SOURCE else Verb.DEMOTE
-    return Intent(verb=verb, replication=replication)
+    return Intent(verb=verb, replication=replication, acknowledged=given or Acknowledgements())
 
 
 def key_of(session: Session, name: str) -> str:

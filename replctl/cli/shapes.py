@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypedDict
 
 from replctl.core.breaker import Position
+from replctl.core.differences import Aspect
 from replctl.core.model import Flow, Health, Mode, Scalar, StateNote
 from replctl.core.outcomes import Outcome
 
@@ -192,6 +193,36 @@ class StatusDocument(TypedDict):
     schema_version: Literal[1]
     observed_at: Time
     replications: list[ReplicationDocument]
+
+
+class DifferenceDocument(TypedDict):
+    """One thing that the file says otherwise; `verb` brings it about, null where none does."""
+
+    what: Aspect
+    wanted: str
+    seen: str
+    verb: str | None
+
+
+class ComparisonDocument(TypedDict):
+    """A replication that differs, or of which it cannot be told (`same` null, `message` says why)."""
+
+    namespace: str
+    name: str
+    group: str | None
+    same: bool | None
+    differences: list[DifferenceDocument]
+    hold: HoldDocument | None
+    message: str
+
+
+class DifferencesDocument(TypedDict):
+    """`diff`: of so many `compared` those that are not, or not certainly, as the file says."""
+
+    schema_version: Literal[1]
+    observed_at: Time
+    compared: int
+    replications: list[ComparisonDocument]
 
 
 class TransitionDocument(TypedDict):

@@ -215,7 +215,10 @@ class Daemon:
         new = reading.replications or self._file.current
         self._services.take_up(new)
         most = self._most_turns
-        others = f"with {len(reading.too_many) - 1} more at once, and at most {most} may turn by itself"
+        others = (
+            f"with {len(reading.too_many) - 1} more at once, and at most {most} may turn by itself"
+            " (replctl apply turns them all)"
+        )
         with self._lock:
             kept = {key: lapsed for key, lapsed in self._edits.items() if key in new}
             self._edits = {

@@ -46,6 +46,7 @@ LOOKS = {
     "validation": ("config", "validate"),
     "path": ("config", "path"),
     "action": ("plan",),
+    "differences": ("diff",),
     "assumptions": ("simulate", "--assumptions"),
     "backends": ("backends",),
     "discovery": ("discover",),

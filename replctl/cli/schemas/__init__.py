@@ -29,6 +29,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 DOCUMENTS: Mapping[str, type] = {
     "action": shapes.ActionDocument,
     "status": shapes.StatusDocument,
+    "differences": shapes.DifferencesDocument,
     "history": shapes.HistoryDocument,
     "verification": shapes.VerificationDocument,
     "explanation": shapes.ExplanationDocument,

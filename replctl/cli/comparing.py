@@ -1,0 +1,94 @@
+"""What `diff` found, as a document and as lines for people; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from replctl.cli.documents import SCHEMA_VERSION, hold_of, rfc3339
+from replctl.cli.lines import BLANK, Line, Role, Row, Span, line, table, wrapped
+from replctl.cli.screens import FAILURE_MARK, MARKS, UNLIMITED
+from replctl.cli.shapes import ComparisonDocument, DifferenceDocument, DifferencesDocument
+from replctl.cli.surroundings import PROGRAM
+from replctl.core.differences import Comparison, Difference
+from replctl.core.outcomes import Outcome
+from replctl.core.states import shown
+
+UNTOLD = "?"  # of what of a replication it cannot be told
+
+
+def document(compared: Sequence[Comparison], observed_at: float) -> DifferencesDocument:
+    return DifferencesDocument(
+        schema_version=SCHEMA_VERSION,
+        observed_at=rfc3339(observed_at),
+        compared=len(compared),
+        replications=[_comparison(each) for each in compared if not each.same],
+    )
+
+
+def _comparison(each: Comparison) -> ComparisonDocument:
+    replication = each.status.replication
+    return ComparisonDocument(
+        namespace=replication.namespace,
+        name=replication.name,
+        group=replication.group,
+        same=each.same,
+        differences=[
+            DifferenceDocument(
+                what=found.aspect,
+                wanted=found.wanted,
+                seen=found.seen,
+                verb=None if found.verb is None else found.verb.value,
+            )
+            for found in each.differences
+        ],
+        hold=hold_of(each.status.hold),
+        message=each.untold,
+    )
+
+
+def differences(compared: Sequence[Comparison], width: int | None) -> list[Line]:
+    """One line for each difference, then how many there are and what carries them out."""
+    rows = [row for each in compared for row in _rows(each)]
+    lines = table(["NAME", "WHAT", "FILE", "WORLD"], rows, width, remark="NEXT") if rows else []
+    return [*lines, *([BLANK] if rows else []), *_footer(compared, width or UNLIMITED)]
+
+
+def _rows(each: Comparison) -> Iterator[Row]:
+    key = each.status.replication.key
+    for found in each.differences:
+        cells = (
+            Span(key, Role.STRONG),
+            Span(found.aspect.value),
+            Span(found.wanted),
+            Span(found.seen, Role.WARN),
+        )
+        yield Row(cells, Span(_next(each, found), Role.DIM))
+    if each.untold:
+        wanted = shown(each.status.replication.desired_state)
+        cells = (Span(key, Role.STRONG), Span(UNTOLD), Span(wanted), Span("not known", Role.BAD))
+        yield Row(cells, Span(each.untold, Role.BAD))
+
+
+def _next(each: Comparison, found: Difference) -> str:
+    key, hold = each.status.replication.key, each.status.hold
+    if found.verb is None:
+        return f"{PROGRAM} explain {key}"
+    held = f"; held by {hold.owner}: {hold.reason}" if hold is not None else ""
+    return f"{PROGRAM} {found.verb.value} {key}{held}"
+
+
+def _footer(compared: Sequence[Comparison], room: int) -> Iterator[Line]:
+    differ = sum(each.same is False for each in compared)
+    untold = sum(bool(each.untold) for each in compared)
+    noun = "replication" if len(compared) == 1 else "replications"
+    if not differ and not untold:
+        yield line(MARKS[Outcome.UNCHANGED], f" {len(compared)} {noun}: all as the file says")
+        return
+    words = [f"{differ} of {len(compared)} {noun} differ from the file"] if differ else []
+    if untold:
+        words.append(f"of {untold} of {len(compared)} it cannot be told")
+    yield line(FAILURE_MARK, f" {', and '.join(words)}")
+    applicable = sum(each.is_applicable for each in compared)
+    if applicable:
+        some = f"carries out {applicable} planned change{'' if applicable == 1 else 's'} of roles"
+        yield from wrapped(f"next: {PROGRAM} apply --dry-run; {PROGRAM} apply {some}", room, indent=2)

@@ -1,0 +1,94 @@
+"""The commands about the desired-state file: what it says otherwise than the backends, and having it carried out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from replctl.cli.options import (
+    Acting,
+    Choosing,
+    Common,
+    HoldGuard,
+    Looking,
+    OptionalNames,
+    acknowledged,
+)
+
+TAKES = frozenset({"--override-hold"})  # nothing that `apply` does is unplanned
+
+
+def diff(
+    context: typer.Context,
+    *,
+    names: OptionalNames = None,
+    exit_code: Annotated[
+        bool,
+        typer.Option(
+            "--exit-code", help="Exit with 10 when something differs, with 9 when that cannot be told."
+        ),
+    ] = False,
+    choosing: Choosing,
+    looking: Looking,
+    common: Common,
+) -> int:
+    """Show what the file says otherwise than the backends.
+
+    Which side is the source, what it is copied to, and the mode and age of the copy, which the file only asserts.
+    Otherwise the exit code says whether all backends answered (0), some (3) or none (11).
+    """
+    from replctl.cli import comparing
+    from replctl.cli.looking import chosen
+    from replctl.cli.output import Format
+    from replctl.cli.session import opened
+    from replctl.core.differences import compare
+    from replctl.core.outcomes import ExitCode
+    from replctl.engine import Request
+
+    with opened(context.obj, common, looking) as session:
+        request = Request(
+            probe=looking.probe, cancel=session.interrupts.cancel, began_at=session.here.began_at
+        )
+        which = chosen(session, names, choosing)
+        with session.progress.looking(f"{len(which)} replications"):
+            report = session.services.engine.status(which, request)
+        compared = [compare(each, report.observed_at) for each in report.replications]
+        output = session.output
+        if output.format.is_document:
+            output.document(comparing.document(compared, report.observed_at))
+        elif output.format is Format.NAME:
+            output.text("".join(f"{each.status.replication.key}\n" for each in compared if not each.same))
+        else:
+            output.data(comparing.differences(compared, output.width))
+        if not exit_code or report.exit_code is not ExitCode.DONE:
+            return int(report.exit_code)
+        if any(each.same is False for each in compared):
+            return int(ExitCode.DIFFERENCES)
+        return int(ExitCode.DONE if all(each.same for each in compared) else ExitCode.UNKNOWN)
+
+
+def apply(
+    context: typer.Context,
+    *,
+    names: OptionalNames = None,
+    choosing: Choosing,
+    acting: Acting,
+    hold: HoldGuard,
+    looking: Looking,
+    common: Common,
+) -> int:
+    """Carry out what the file asks for: planned changes of roles.
+
+    All that it names are judged before the first write. Nothing is lost: what can only be done unplanned is
+    refused, and so is what would have to be created; nothing is deleted.
+    """
+    from replctl.cli.acting import Errand, carry
+    from replctl.cli.looking import chosen, wanted
+    from replctl.cli.session import opened
+
+    given = acknowledged(hold, None, None)
+    with opened(context.obj, common, looking) as session:
+        intents = [wanted(each, given) for each in chosen(session, names, choosing)]
+        errand = Errand("apply", intents, group=choosing.group, takes=TAKES)
+        return carry(session, errand, looking, acting)

@@ -1,0 +1,119 @@
+"""What the file says otherwise than the world, for every pair of roles, and what of it cannot be told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cli import stage
+
+from replctl.core.differences import Aspect, Comparison, compare
+from replctl.core.health import judge
+from replctl.core.model import Mode, Observation, Pair, State, Trouble, TroubleKind, Verb
+from replctl.core.results import ReplicationStatus
+
+NOW = stage.START
+ABSENT = Observation(
+    backend="west",
+    observed_at=NOW,
+    trouble=Trouble(kind=TroubleKind.ABSENT, code="not-found", message="no session of volume ledger"),
+)
+
+
+def of(local: Observation, peer: Observation, desired: State = State.REPLICA, **changes: Any) -> Comparison:
+    entry = stage.replication(desired_state=desired)
+    health, message = judge(Pair(local, peer), entry.rpo_seconds)
+    line = stage.line_of(entry, Pair(local, peer), health=health, message=message, **changes)
+    return compare(line, NOW)
+
+
+def seen(state: State | None) -> Observation:
+    return stage.seen("west", state)
+
+
+def there(state: State | None) -> Observation:
+    return stage.seen("east", state)
+
+
+def told(found: Comparison) -> list[tuple[str, str, str, Verb | None]]:
+    return [(each.aspect.value, each.wanted, each.seen, each.verb) for each in found.differences]
+
+
+S, R = State.SOURCE, State.REPLICA
+
+
+@pytest.mark.parametrize(
+    ("desired", "local", "peer", "expected"),
+    [
+        (R, R, S, []),
+        (S, S, R, []),
+        (S, R, S, [("state", "source", "replica", Verb.PROMOTE)]),
+        (R, S, R, [("state", "replica", "source", Verb.DEMOTE)]),
+        (R, S, S, [("state", "replica", "source", Verb.REPROTECT)]),
+        (S, S, S, [("peer", "replica", "source", Verb.REPROTECT)]),
+        (R, R, R, [("peer", "source", "replica", None)]),
+        (S, R, R, [("state", "source", "replica", Verb.PROMOTE)]),
+        (R, State.FAILED, S, [("state", "replica", "failed", None)]),
+        (S, State.PROMOTING, State.DEMOTING, [("state", "source", "promoting", None)]),
+        (S, S, State.SYNCING, []),  # a first copy after `reprotect` is on its way there
+        (R, State.NONE, State.NONE, [("state", "replica", "absent", Verb.CREATE)]),
+        (S, S, State.NONE, [("peer", "replica", "absent", Verb.CREATE)]),
+    ],
+)
+def test_roles(desired: State, local: State, peer: State, expected: list[Any]) -> None:
+    found = of(seen(local), there(peer), desired)
+    assert told(found) == expected
+    assert found.same is not bool(expected)
+    assert found.is_applicable is any(row[3] in (Verb.PROMOTE, Verb.DEMOTE) for row in expected)
+    assert found.untold == ""
+
+
+def test_what_is_proven_not_to_be_there_differs() -> None:
+    assert told(of(ABSENT, there(S))) == [("state", "replica", "absent", Verb.CREATE)]
+
+
+def test_what_was_not_read_is_not_told_and_what_it_was_before_proves_nothing() -> None:
+    dark = Observation(backend="east", observed_at=NOW, trouble=stage.SILENT)
+    found = of(seen(R), dark)
+    assert (found.differences, found.same) == ((), None)
+    assert found.untold == "east was not read: no answer within 3s"
+    line = stage.line_of(stage.replication(), Pair(replace(dark, backend="west"), there(S)))
+    known = replace(line, local=replace(line.local, state=S, remembered=seen(S)))
+    assert compare(known, NOW).same is None
+    both = of(seen(S), dark)
+    assert told(both) == [("state", "replica", "source", Verb.DEMOTE)]
+    assert both.same is False
+    assert both.untold
+
+
+def test_a_word_that_nobody_knows_is_not_told() -> None:
+    found = of(seen(None), there(S))
+    assert (found.differences, found.same) == ((), None)
+    assert found.untold
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"mode": Mode.SYNCHRONOUS}, [(Aspect.MODE, "asynchronous", "synchronous", None)]),
+        ({"mode": None}, []),
+        ({"point_at": NOW - 301}, [(Aspect.RPO, "at most 5m", "5m1s old", Verb.SYNC)]),
+        ({"point_at": NOW - 300}, []),
+        ({"point_at": None}, []),
+        ({"point_at": NOW - 301, "point_as_of": None}, []),
+        (
+            {"point_at": NOW - 301, "mode": Mode.SYNCHRONOUS},
+            [(Aspect.MODE, "asynchronous", "synchronous", None)],
+        ),
+    ],
+)
+def test_what_the_file_only_asserts(changes: dict[str, Any], expected: list[Any]) -> None:
+    found = of(seen(R), there(S), **changes)
+    assert told(found) == expected
+    assert not found.is_applicable
+
+
+def test_a_remembered_age_is_none() -> None:
+    line: ReplicationStatus = stage.line_of(stage.replication(), stage.DEAD, point_at=NOW - 3600)
+    assert told(compare(line, NOW)) == []
