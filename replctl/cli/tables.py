@@ -43,6 +43,7 @@ ADVICE: Mapping[Health, str] = {
     Health.DEGRADED: "copying does not run as it should: replctl explain {key}",
 }
 
+NOT_TOLD = "whether it is well is not told by what was read: replctl explain {key}"
 NOT_REPLICATED = "neither side is replicated: replctl create {key}"
 
 
@@ -200,7 +201,10 @@ def status_footer(
 
 def _advice(worst: ReplicationStatus) -> str:
     absent = {worst.local.state_note, worst.peer.state_note} == {StateNote.ABSENT}
-    return (NOT_REPLICATED if absent else ADVICE[worst.health]).format(key=worst.replication.key)
+    read = worst.local.reachable and worst.peer.reachable
+    untold = worst.health is Health.UNKNOWN and read and not absent
+    advice = NOT_REPLICATED if absent else NOT_TOLD if untold else ADVICE[worst.health]
+    return advice.format(key=worst.replication.key)
 
 
 def _silence(backend: str, report: StatusReport) -> str:

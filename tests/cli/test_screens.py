@@ -95,6 +95,14 @@ def test_status_does_not_call_our_own_trouble_silence() -> None:
     )
 
 
+def test_status_does_not_call_unread_what_was_read_and_tells_nothing() -> None:
+    """As with Trident, whose word does not say when a copy arrived."""
+    line = stage.line_of(LEDGER, health=Health.UNKNOWN, message="west: when a copy arrived is not told")
+    shown = plain(tables.status(report(line), None))
+    assert "next: whether it is well is not told by what was read: replctl explain bank/ledger" in shown
+    assert "could be read" not in shown
+
+
 def test_status_at_120_columns_puts_messages_beside() -> None:
     shows(
         tables.status(report(stage.line_of(stage.replication("bank/audit")), SPLIT), 120),
