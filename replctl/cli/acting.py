@@ -26,6 +26,7 @@ from replctl.core.plans import DataLoss, Evidence, Refusal
 from replctl.core.results import Failure, OperationResult
 
 if TYPE_CHECKING:
+    from replctl.cli.saving import SavedPlan
     from replctl.engine import Proposal, Request
 
 SHOWN_AS_DATA = frozenset({Outcome.SUCCEEDED, Outcome.UNCHANGED, Outcome.PLANNED, Outcome.IN_PROGRESS})
@@ -50,13 +51,15 @@ class Order:
 class Errand:
     """What one command has to do: an intent for each replication, perhaps of different verbs.
 
-    `takes` are the flags by which the command lets guards be answered; None: all that the guards name.
+    `takes` are the flags by which the command lets guards be answered; None: all that the guards name. `saved` is the
+    plan that what is seen must still fit.
     """
 
     command: str
     intents: Sequence[Intent]
     group: str | None = None
     takes: frozenset[str] | None = None
+    saved: SavedPlan | None = None
 
 
 def act(here: Surroundings, common: Common, looking: Looking, acting: Acting, order: Order) -> int:
@@ -70,10 +73,12 @@ def carry(session: Session, errand: Errand, looking: Looking, acting: Acting) ->
     """Judge and carry out what is asked, whoever asked for it, and tell what became of it; the exit code."""
     request = _request(session, acting, looking, errand.group)
     if acting.dry_run:
-        results = judge(session, errand.intents, request)
+        judged = _judged(session, errand, request, dry=True)
+        results = [_as_result(session, each) for each in judged]
         return show(session, errand.command, results, of_judged(results), asked_for=True)
-    results, code = _carry_out(session, errand.intents, request, acting)
-    return show(session, errand.command, results, code, takes=errand.takes)
+    results, code = _carry_out(session, errand, request, acting)
+    goes_on = errand.saved.rest if errand.saved is not None else groups.GOES_ON
+    return show(session, errand.command, results, code, takes=errand.takes, goes_on=goes_on)
 
 
 def of_judged(results: Sequence[OperationResult]) -> ExitCode:
@@ -126,18 +131,32 @@ def _request(session: Session, acting: Acting, looking: Looking, group: str | No
 
 def judge(session: Session, intents: Sequence[Intent], request: Request) -> list[OperationResult]:
     """What would be done for each; nothing is."""
-    return [_as_result(session, each) for each in _judged(session, intents, request, dry=True)]
+    errand = Errand("plan", intents)
+    return [_as_result(session, each) for each in _judged(session, errand, request, dry=True)]
 
 
 def _judged(
-    session: Session, intents: Sequence[Intent], request: Request, *, dry: bool = False
+    session: Session, errand: Errand, request: Request, *, dry: bool = False
 ) -> list[Proposal | OperationResult]:
     """All of them, from one look; what concerns all is the result of each."""
+    intents = errand.intents
     with session.progress.looking(_those(intents)):
         try:
-            return session.services.engine.propose_all(intents, request, dry=dry)
+            judged = session.services.engine.propose_all(intents, request, dry=dry)
         except ReplctlError as error:
             return [ended_by(session, intent, error) for intent in intents]
+    if errand.saved is None:
+        return judged
+    pairs = zip(intents, judged, strict=True)
+    return [_unless_outdated(session, errand.saved, intent, each) for intent, each in pairs]
+
+
+def _unless_outdated(
+    session: Session, saved: SavedPlan, intent: Intent, judged: Proposal | OperationResult
+) -> Proposal | OperationResult:
+    """What was judged, or that the world is not any more what the saved plan was made on."""
+    why = saved.still_fits(intent.replication, intent.verb.value, judged.plan, judged.pair)
+    return _ended(session, intent, Outcome.CONFLICT, saved.outdated(why)) if why else judged
 
 
 def _those(intents: Sequence[Intent]) -> str:
@@ -145,11 +164,11 @@ def _those(intents: Sequence[Intent]) -> str:
 
 
 def _carry_out(
-    session: Session, intents: Sequence[Intent], request: Request, acting: Acting
+    session: Session, errand: Errand, request: Request, acting: Acting
 ) -> tuple[list[OperationResult], ExitCode]:
     from replctl.engine import Proposal
 
-    judged = _judged(session, intents, request)
+    judged = _judged(session, errand, request)
     offers = [each for each in judged if isinstance(each, Proposal)]
     stopped = [each for each in judged if isinstance(each, OperationResult) and each.outcome not in SETTLED]
     if stopped and not (acting.keep_going and offers):
@@ -296,11 +315,13 @@ def show(
     *,
     asked_for: bool = False,
     takes: frozenset[str] | None = None,
+    goes_on: str = groups.GOES_ON,
 ) -> int:
     """Print what became of each, in the format asked for; returns the exit code.
 
     With `asked_for` refusals are what was asked for, as in a plan, and so they are data. `takes` are the flags that
-    this command would take, of those that answer guards; None: all.
+    this command would take, of those that answer guards; None: all. `goes_on` is what leads on to members that were
+    not begun.
     """
     output = session.output
     pasteable = [_with_config(session, each) for each in results]
@@ -311,7 +332,7 @@ def show(
     elif output.format is Format.NAME:
         output.text("".join(f"{each.key}\n" for each in pasteable))
     else:
-        _show_screens(session, pasteable, asked_for, takes)
+        _show_screens(session, pasteable, asked_for, takes, goes_on)
         told = any(_names_probe(each) for each in results)
     if code is ExitCode.UNREACHABLE and not told:
         output.say([line(dim("--probe asks past an open circuit breaker"))])
@@ -324,7 +345,11 @@ def _names_probe(result: OperationResult) -> bool:
 
 
 def _show_screens(
-    session: Session, results: Sequence[OperationResult], asked_for: bool, takes: frozenset[str] | None
+    session: Session,
+    results: Sequence[OperationResult],
+    asked_for: bool,
+    takes: frozenset[str] | None,
+    goes_on: str,
 ) -> None:
     """Results and plans are data; refusals and failures are told on stderr unless they were asked for."""
     output, of = session.output, len(results)
@@ -337,7 +362,7 @@ def _show_screens(
         flags = () if asked_for else groups.answered_by(results)
         typable = takes is None or takes.issuperset(flags)
         command = command_line(session.here.argv, *flags) if flags and typable else ""
-        output.say(groups.after(results, command, session.now, output.message_width))
+        output.say(groups.after(results, command, session.now, output.message_width, goes_on=goes_on))
 
 
 def _with_config(session: Session, result: OperationResult) -> OperationResult:

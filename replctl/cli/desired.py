@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,9 @@ from replctl.cli.options import (
     OptionalNames,
     acknowledged,
 )
+
+if TYPE_CHECKING:
+    from replctl.cli.saving import SavedPlan
 
 TAKES = frozenset({"--override-hold"})  # nothing that `apply` does is unplanned
 
@@ -72,6 +76,12 @@ def apply(
     context: typer.Context,
     *,
     names: OptionalNames = None,
+    plan_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan", metavar="FILE", help="Only as `plan --out` saw it; refused (7) where it is not so."
+        ),
+    ] = None,
     choosing: Choosing,
     acting: Acting,
     hold: HoldGuard,
@@ -86,9 +96,21 @@ def apply(
     from replctl.cli.acting import Errand, carry
     from replctl.cli.looking import chosen, wanted
     from replctl.cli.session import opened
+    from replctl.core.errors import InvalidInput
 
+    if plan_file is not None and (names or choosing.given):
+        raise InvalidInput("names, a selection or --plan: one of them, for a plan names its replications")
     given = acknowledged(hold, None, None)
     with opened(context.obj, common, looking) as session:
-        intents = [wanted(each, given) for each in chosen(session, names, choosing)]
-        errand = Errand("apply", intents, group=choosing.group, takes=TAKES)
+        saved = None if plan_file is None else _read(plan_file)
+        which = chosen(session, names, choosing) if saved is None else saved.chosen(session)
+        group = choosing.group if saved is None else saved.document["group"]
+        intents = [wanted(each, given) for each in which]
+        errand = Errand("apply", intents, group=group, takes=TAKES, saved=saved)
         return carry(session, errand, looking, acting)
+
+
+def _read(plan_file: Path) -> SavedPlan:
+    from replctl.cli.saving import SavedPlan
+
+    return SavedPlan.read(plan_file)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from replctl.engine import Proposal
 
 FEW = 4  # replications that are shown each in full
+GOES_ON = "the same command goes on with it"
 FULL = frozenset(
     {Outcome.SUCCEEDED, Outcome.UNCHANGED, Outcome.PLANNED, Outcome.REFUSED, Outcome.UNSUPPORTED}
 )
@@ -104,7 +105,9 @@ def answered_by(results: Sequence[OperationResult]) -> tuple[str, ...]:
     return (*flags, paste_form(worst)) if lossy and worst is not None else tuple(flags)
 
 
-def after(results: Sequence[OperationResult], command: str, now: float, width: int | None) -> list[Line]:
+def after(
+    results: Sequence[OperationResult], command: str, now: float, width: int | None, *, goes_on: str = GOES_ON
+) -> list[Line]:
     """Below what became of each: what the group loses, how many ended how, and the command to type."""
     told = [each.data_loss for each in results if each.refusal is not None and not _only_asked(each.refusal)]
     lines = [BLANK, *loss(told, now, width)] if any(told) else []
@@ -112,7 +115,7 @@ def after(results: Sequence[OperationResult], command: str, now: float, width: i
         lines.extend([line("  next, for all of them:"), line("    ", Span(command, Role.TYPE))])
     held = any(each.outcome is Outcome.PLANNED for each in results)
     begun = any(each.operation_id is not None for each in results)
-    tail = "; what is planned was not begun: the same command goes on with it" if held and begun else ""
+    tail = f"; what is planned was not begun: {goes_on}" if held and begun else ""
     return [*lines, line(dim(screens.tally(results) + tail))]
 
 

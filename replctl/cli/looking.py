@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from replctl.cli.session import Session
     from replctl.core.model import Acknowledgements, Intent, Replication
+    from replctl.core.results import OperationResult
 
 HISTORY_SHOWN = 100
 
@@ -59,6 +62,9 @@ def plan(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 10 when something differs from the file.")
     ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Keep the plan, for `apply --plan FILE`.")
+    ] = None,
     choosing: Choosing,
     looking: Looking,
     common: Common,
@@ -73,13 +79,38 @@ def plan(
     from replctl.engine import Request
 
     with opened(context.obj, common, looking) as session:
+        if out is not None:
+            _refuse_to_replace(out)
         request = Request(probe=looking.probe, cancel=session.interrupts.cancel)
         intents = [wanted(each) for each in chosen(session, names, choosing)]
         results = judge(session, intents, request)
         code = of_judged(results)
         if exit_code and code is ExitCode.DONE and any(each.outcome is Outcome.PLANNED for each in results):
             code = ExitCode.DIFFERENCES
+        if out is not None:
+            _keep(session, results, choosing.group, out)
         return show(session, "plan", results, code, asked_for=True)
+
+
+def _refuse_to_replace(out: Path) -> None:
+    from replctl.cli.saving import refuse_to_replace
+
+    refuse_to_replace(out)
+
+
+def _keep(session: Session, results: Sequence[OperationResult], group: str | None, out: Path) -> None:
+    """Write the plan down, if nothing stands in its way; say what was done."""
+    from replctl.cli.acting import SETTLED
+    from replctl.cli.lines import line
+    from replctl.cli.saving import save
+
+    stopped = [each.key for each in results if each.outcome not in SETTLED]
+    if stopped:
+        others = f" and {len(stopped) - 1} more" if len(stopped) > 1 else ""
+        session.output.tell([line(f"{out} was not written: {stopped[0]}{others} could not be planned")])
+        return
+    save(session, results, group, out)
+    session.output.say([line(f"written to {out}: replctl apply --plan {shlex.quote(str(out))}")])
 
 
 def history(

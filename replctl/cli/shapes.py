@@ -225,6 +225,57 @@ class DifferencesDocument(TypedDict):
     replications: list[ComparisonDocument]
 
 
+class SavedBackendDocument(TypedDict):
+    """A backend of the configuration that a plan was made for; `place` is its address, or its kubeconfig."""
+
+    kind: str
+    place: str
+
+
+class SavedEndDocument(TypedDict):
+    """One end as it was seen; `named` is how the file names it, ids are the backend's."""
+
+    backend: str
+    named: str
+    state: StateWord | None
+    resource: str | None
+    identity: str | None
+    counterpart: str | None
+
+
+class SavedStepDocument(TypedDict):
+    """One step; `action` null is a wait, `hook` the program that it runs instead."""
+
+    name: str
+    backend: str
+    action: str | None
+    hook: str | None
+
+
+class SavedEntryDocument(TypedDict):
+    """What shall be done about one replication, and what that was judged by; no steps: it is so already."""
+
+    namespace: str
+    name: str
+    verb: str
+    local: SavedEndDocument
+    peer: SavedEndDocument
+    steps: list[SavedStepDocument]
+
+
+class SavedPlanDocument(TypedDict):
+    """The file of `plan --out`: compared with what is seen when it is applied, never carried out by itself."""
+
+    schema_version: Literal[1]
+    kind: Literal["replctl plan"]
+    made_at: Time
+    made_by: str
+    state_dir: str
+    backends: dict[str, SavedBackendDocument]
+    group: str | None
+    replications: list[SavedEntryDocument]
+
+
 class TransitionDocument(TypedDict):
     at: Time
     namespace: str

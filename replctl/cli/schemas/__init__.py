@@ -37,6 +37,7 @@ DOCUMENTS: Mapping[str, type] = {
     "breakers": shapes.BreakersDocument,
     "configuration": shapes.ConfigurationDocument,
     "validation": shapes.ValidationDocument,
+    "saved-plan": shapes.SavedPlanDocument,
     "path": shapes.PathDocument,
     "assumptions": shapes.AssumptionsDocument,
     "backends": shapes.BackendsDocument,
