@@ -173,7 +173,9 @@ def test_what_it_says_is_not_there_is_not_there() -> None:
     assert "watch" not in {option.name for option in command().commands["status"].params}
     end = Observation(backend="k8s-west", observed_at=0.0)
     steps = TridentRecipe().steps(Course.SWITCH, Side.LOCAL, Pair(end, end), {})
-    assert ("Trident" in section) is (steps == ())
+    made = TridentRecipe().steps(Course.CREATE, Side.LOCAL, Pair(end, end), {})
+    assert steps
+    assert ("Trident" in section) is (made == ())
 
 
 def test_its_commands_are_what_ci_runs() -> None:

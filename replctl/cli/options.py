@@ -169,6 +169,19 @@ class HoldGuard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepDownGuard:
+    """The guard that stands before telling a side to become the replica."""
+
+    source_quiesced: Annotated[
+        bool,
+        typer.Option(
+            "--source-quiesced",
+            help="Nobody uses the side that steps down, where that cannot be read (never what is seen attached).",
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TakeoverGuards:
     """Flags that answer the guards of an unplanned promotion; without them a promotion is planned or refused."""
 
@@ -220,10 +233,14 @@ class ReprotectGuards:
 
 
 def acknowledged(
-    hold: HoldGuard, takeover: TakeoverGuards | None, reprotect: ReprotectGuards | None
+    hold: HoldGuard,
+    takeover: TakeoverGuards | None,
+    reprotect: ReprotectGuards | None,
+    step_down: StepDownGuard | None = None,
 ) -> Acknowledgements:
     """The guards that the flags answer; raises InvalidInput for a bound that is none."""
     takeover, reprotect = takeover or TakeoverGuards(), reprotect or ReprotectGuards()
+    step_down = step_down or StepDownGuard()
     bound = takeover.accept_data_loss
     return Acknowledgements(
         peer_is_down=takeover.peer_is_down,
@@ -233,6 +250,7 @@ def acknowledged(
         from_replica=takeover.from_replica,
         use_test_copy=takeover.use_test_copy,
         discard_local_changes=reprotect.discard_local_changes,
+        source_quiesced=step_down.source_quiesced,
         override_hold=hold.override_hold,
     )
 
@@ -255,6 +273,7 @@ HEADINGS: Mapping[type, str] = {
     Confirming: "Acting",
     TakeoverGuards: "Guards, each answered by its own flag",
     ReprotectGuards: "Guards, each answered by its own flag",
+    StepDownGuard: "Guards, each answered by its own flag",
     HoldGuard: "Guards, each answered by its own flag",
     Looking: "Looking",
     Common: "Everywhere",

@@ -111,7 +111,9 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
         "reached-one-end": "what belongs on both ends reached one of them; the same command again reaches the other",
         "operation-gone": "the operation was abandoned, or its store taken away, while it ran; nothing more was sent",
         "operation-open": "the operation is not finished",
-        "unverified": "it looks as asked for, but a former change was never verified",
+        "unverified": "it looks as asked for, but nothing proves that the change, this or a former one, was made",
+        "source-in-use": "the side that was to step down came into use; after a promotion both may be written to",
+        "errand-failed": "what was to be made before a promotion failed; nothing was promoted, and it was removed",
         "world-changed": "what was seen before sending no longer fits the plan; nothing was sent",
     }
 )

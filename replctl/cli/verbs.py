@@ -14,6 +14,7 @@ from replctl.cli.options import (
     Looking,
     Names,
     ReprotectGuards,
+    StepDownGuard,
     TakeoverGuards,
     acknowledged,
 )
@@ -27,6 +28,7 @@ def promote(
     choosing: Choosing,
     acting: Acting,
     takeover: TakeoverGuards,
+    step_down: StepDownGuard,
     hold: HoldGuard,
     looking: Looking,
     common: Common,
@@ -44,7 +46,7 @@ def promote(
         Verb.PROMOTE,
         names,
         choosing,
-        acknowledged(hold, takeover, None),
+        acknowledged(hold, takeover, None, step_down),
         snapshot=takeover.snapshot,
     )
 
@@ -55,6 +57,7 @@ def demote(
     names: Names = None,
     choosing: Choosing,
     acting: Acting,
+    step_down: StepDownGuard,
     hold: HoldGuard,
     looking: Looking,
     common: Common,
@@ -63,9 +66,8 @@ def demote(
 
     Planned: nothing is lost.
     """
-    return order(
-        context, common, looking, acting, Verb.DEMOTE, names, choosing, acknowledged(hold, None, None)
-    )
+    given = acknowledged(hold, None, None, step_down)
+    return order(context, common, looking, acting, Verb.DEMOTE, names, choosing, given)
 
 
 def failover(
@@ -76,6 +78,7 @@ def failover(
     choosing: Choosing,
     acting: Acting,
     takeover: TakeoverGuards,
+    step_down: StepDownGuard,
     hold: HoldGuard,
     looking: Looking,
     common: Common,
@@ -89,7 +92,7 @@ def failover(
         Verb.FAILOVER,
         names,
         choosing,
-        acknowledged(hold, takeover, None),
+        acknowledged(hold, takeover, None, step_down),
         to=to,
         snapshot=takeover.snapshot,
     )
@@ -102,6 +105,7 @@ def reprotect(
     choosing: Choosing,
     acting: Acting,
     guards: ReprotectGuards,
+    step_down: StepDownGuard,
     hold: HoldGuard,
     looking: Looking,
     common: Common,
@@ -110,7 +114,7 @@ def reprotect(
 
     For the time after an unplanned promotion: the survivor keeps its data and replicates to the old source.
     """
-    given = acknowledged(hold, None, guards)
+    given = acknowledged(hold, None, guards, step_down)
     return order(
         context, common, looking, acting, Verb.REPROTECT, names, choosing, given, survivor=guards.survivor
     )

@@ -49,8 +49,12 @@ def _kept(intent: Intent, asked: list[str]) -> Acknowledgements:
     given = intent.acknowledged
     if intent.verb is Verb.REPROTECT:
         return Acknowledgements(
-            override_hold=given.override_hold, discard_local_changes=given.discard_local_changes
+            override_hold=given.override_hold,
+            discard_local_changes=given.discard_local_changes,
+            source_quiesced=given.source_quiesced,
         )
+    if intent.verb is Verb.DEMOTE:
+        return Acknowledgements(override_hold=given.override_hold, source_quiesced=given.source_quiesced)
     if intent.verb not in (Verb.PROMOTE, Verb.FAILOVER):
         return Acknowledgements(override_hold=given.override_hold)
     fence = any(flag.startswith("--peer-is-fenced") for flag in asked)

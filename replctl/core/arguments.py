@@ -20,6 +20,7 @@ def arguments(
     words: dict[str, Scalar] = {
         "use_test_copy": intent.acknowledged.use_test_copy,
         "snapshot": intent.snapshot,
+        "quiesced": intent.acknowledged.source_quiesced,
         "since": since,
         "sent": sent,
     }

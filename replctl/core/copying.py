@@ -28,6 +28,7 @@ COURSES: Mapping[Verb, Course] = MappingProxyType(
 LEAVE_STATES = frozenset({Verb.PAUSE, Verb.RESUME})  # neither waits for a copy
 _MOVING = frozenset({Flow.RUNNING, Flow.SUSPENDED})
 _HOLDS_A_COPY = frozenset({State.REPLICA, State.SYNCING})
+PROVEN_COPY = "proven_copy"  # in `permits`: a copy that is asked for there is itself seen to end
 PAUSED = frozenset({Flow.PAUSED})
 RUNNING = frozenset({Flow.RUNNING})
 
@@ -114,7 +115,7 @@ def _sync(source: Observation, replica: Observation) -> Verdict:
         return refused(source, replica, next_verb="resume" if both else "pause")
     if not _takes_a_copy(source, replica):
         return refused(source, replica)
-    if replica.point is None or replica.point.at is None:
+    if PROVEN_COPY not in replica.permits and (replica.point is None or replica.point.at is None):
         value = "its last consistent point is not known, so that a newer one could not be told"
         return Verdict(guards=(GUARDS["stale-observation"].says_no(fact("point", value, replica)),))
     return _GO

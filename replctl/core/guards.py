@@ -31,6 +31,11 @@ _ALL = (
     Guard(
         "data-loss", "--accept-data-loss=BOUND", "what was written after the last consistent point is lost"
     ),
+    Guard(
+        "source-in-use",
+        "--source-quiesced",
+        "the end that shall step down is not proven to be used by nobody",
+    ),
     Guard("discards-local-data", "--discard-local-changes", "what was written to one end is dropped"),
     Guard("state-failed", "--from-failed", "the backend reports this end as failed"),
     Guard("no-source", "--from-replica", "neither end is the source"),

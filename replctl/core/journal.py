@@ -28,7 +28,8 @@ class StepPhase(StrEnum):
 class StepRecord:
     """One step of an operation. `receipt` is the backend's own handle of the work (a job id).
 
-    A `hook` is a program that was run and sends nothing; `said` is what it printed last, fit to be shown.
+    A `hook` is a program that was run and sends nothing; `said` is what it printed last, fit to be shown. An `errand`
+    changes no role; `result` is what came of it, for the steps after it.
     """
 
     number: int
@@ -45,6 +46,12 @@ class StepRecord:
     unplanned: bool = False
     hook: bool = False
     said: str | None = None
+    errand: bool = False
+    result: str | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.phase is StepPhase.ENDED and self.outcome is Outcome.SUCCEEDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +137,18 @@ class Drill:
         if self.started is None or self.finished is None:
             return None
         return max(0.0, self.finished - self.started)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What an operation of ours proved of an end that the end itself does not tell afterwards.
+
+    `claim` is the claim to a role that was seen to be true (`Observation.claim`). `copied_at`: a copy of ours brought
+    it all that was at the source then, epoch seconds on our clock; None without such a copy.
+    """
+
+    claim: str | None = None
+    copied_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

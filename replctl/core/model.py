@@ -214,7 +214,8 @@ class Observation:
     `permits` holds the actions that the contract's legality table allows at this end now; `unsupported` gives
     the reason why every change is refused (metro roles, removal under way, words that we do not know).
     `doubt` says why its health cannot be told though nothing says that it is ill; `unproven` marks a role that the
-    backend claims and that nothing proves.
+    backend claims and that nothing proves, and `claim` tells one such claim from a later one. `in_use` counts the
+    hosts that have it attached; None is not known, which is not none.
     `word` is the vendor's state word and `sentence` what it means. `resource` is the id of what is replicated,
     `counterpart` the id that it has at the other end, as this end says. `formerly` is the id that the end's name
     stood for a moment ago, of a thing that is still there and now called otherwise; None where it is the same.
@@ -231,6 +232,8 @@ class Observation:
     healthy: bool = False
     doubt: str | None = None
     unproven: bool = False
+    claim: str | None = None
+    in_use: int | None = None
     word: str = ""
     sentence: str = ""
     identity: str | None = None
@@ -323,6 +326,7 @@ class Acknowledgements:
     from_replica: bool = False
     discard_local_changes: bool = False
     use_test_copy: bool = False
+    source_quiesced: bool = False
     override_hold: bool = False
 
     @property
@@ -345,6 +349,7 @@ class Acknowledgements:
             "--from-replica": self.from_replica,
             "--discard-local-changes": self.discard_local_changes,
             "--use-test-copy": self.use_test_copy,
+            "--source-quiesced": self.source_quiesced,
             "--override-hold": self.override_hold,
         }
         return (*given, *(flag for flag, on in switches.items() if on))

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import MappingProxyType
 
-from replctl.core import copying, drills, making
-from replctl.core.advice import again, command, is_fenced
+from replctl.core import consent, copying, drills, making
+from replctl.core.advice import again, command
 from replctl.core.arguments import arguments
 from replctl.core.evidence import fact, peer_evidence, state_fact, strangers
 from replctl.core.guards import GUARDS
@@ -57,9 +57,7 @@ FRESH_SECONDS = 60.0  # an older observation is no ground for a change
 _SOURCE = EndGoal(frozenset({State.SOURCE}))
 _REPLICA = EndGoal(frozenset({State.REPLICA}))
 _SETTLED = frozenset({Flow.RUNNING, Flow.PAUSED, Flow.SUSPENDED})
-_ANSWERED = frozenset({TroubleKind.ABSENT, TroubleKind.AMBIGUOUS})
 _MAY_TAKE_OVER = frozenset({State.REPLICA, State.FAILED, State.PROMOTING})
-_NOT_THE_SOURCE = frozenset({State.REPLICA, State.SYNCING})
 _TIME_ANSWERS = frozenset({"foreign-operation", "operation-open"})  # exit 7
 _ROLES_STAY = MappingProxyType({**copying.COURSES, **drills.COURSES, **making.COURSES})
 _DESPITE_A_TEST = frozenset(
@@ -168,7 +166,11 @@ class _Case:
         if self.aim is None:
             named = self.intent.survivor if self.intent.verb is Verb.REPROTECT else self.intent.to
             yield Evidence(fact="backend", value=f"{named or 'none'} is neither end of it")
-        if self.intent.snapshot is not None and not self.alone and self.intent.verb is not Verb.DRILL_START:
+        lacking = self.recipe.lacks.get(self._meant)
+        if lacking is not None:
+            yield fact(f"{self.intent.verb}", lacking, self.new)
+        told = self.alone or self.intent.verb is Verb.DRILL_START or self.recipe.switches_to_snapshot
+        if self.intent.snapshot is not None and not told:
             value = f"{self.intent.snapshot}: only an unplanned promotion can begin from one"
             yield Evidence(fact="snapshot", value=value)
         for seen in (self.pair.local, self.pair.peer):
@@ -176,6 +178,15 @@ class _Case:
                 continue
             if seen.unsupported is not None or seen.state is None:
                 yield fact("kind", seen.unsupported or "its state is not known", seen)
+
+    @property
+    def _meant(self) -> Course:
+        """The course that the verb asks for; which way `reprotect` goes is judged later."""
+        if self.intent.verb in _ROLES_STAY:
+            return _ROLES_STAY[self.intent.verb]
+        if self.intent.verb is Verb.REPROTECT:
+            return Course.REPROTECT
+        return Course.TAKEOVER if self.alone else Course.SWITCH
 
     # -- guards that courses share ---------------------------------------------------------------------------
 
@@ -188,6 +199,11 @@ class _Case:
         """A failover test at either end bars all that is planned; nothing answers it."""
         running = [fact("drill", "running", end) for end in self._ends() if end.trouble is None and end.drill]
         return [_without_flag(each) for each in _one("drill-running", running)]
+
+    def _stepping_down(self, course: Course) -> list[GuardRefusal]:
+        """What bars an end from being told to become the replica: a way that leads nowhere, hosts that use it."""
+        barred = _one("backend-state", self.recipe.bars(course, self.side, self.pair))
+        return [*barred, *consent.unused_guards(self.old, self.acknowledged)]
 
     def _foreign(self) -> list[GuardRefusal]:
         if self.context.own_transient:
@@ -225,6 +241,8 @@ class _Case:
         guards = [*self._held(), *self._drill(), *barred]
         if not (barred or self._drill() or self._ready()):
             guards.append(self._backend_state())
+        elif not barred:
+            guards += self._stepping_down(Course.SWITCH)
         return self._refuse(guards, self._first_to_do(guards)) if guards else self._plan(Course.SWITCH)
 
     def _copy_guards(self) -> list[GuardRefusal]:
@@ -280,7 +298,7 @@ class _Case:
 
     def _take_over(self) -> Decision:
         goal = _alone(self.side)
-        if goal.met_by(self.pair) and not self._steps(Course.TAKEOVER):
+        if goal.met_by(self.pair) and (self.new.unproven or not self._steps(Course.TAKEOVER)):
             return self._unchanged(goal)
         tail = self._own_tail(Course.TAKEOVER)
         if tail is not None:
@@ -296,37 +314,16 @@ class _Case:
 
     def _takeover_guards(self) -> list[GuardRefusal]:
         """All that stands in the way; what it would lose matters only where flags can make it happen."""
-        guards = [*self._held(), *self._peer_guards(), *self._test_guards(), *self._new_source_guards()]
+        guards = [
+            *self._held(),
+            *consent.peer_guards(self.new, self.old, self.acknowledged, self._both()),
+            *consent.drill_guards(self.new, self.intent),
+            *self._new_source_guards(),
+        ]
         if any(guard.override is None for guard in guards):
             return guards
         self.loss = self._statement()
         return [*guards, *self._loss_guards(self.loss)]
-
-    def _peer_guards(self) -> Iterator[GuardRefusal]:
-        """A peer that answers is up whatever it answers, unless it is proven not to be the source."""
-        given, old, seen = self.acknowledged, self.old, peer_evidence(self.new, self.old)
-        unread = old.trouble.kind if old.trouble is not None and old.trouble.kind not in _ANSWERED else None
-        if unread is not None:
-            if not (given.peer_is_down or is_fenced(self.acknowledged)):
-                yield GUARDS["peer-not-demoted"].says_no(seen)
-            elif unread is TroubleKind.BREAKER:
-                yield GUARDS["stale-observation"].says_no(seen)
-        elif old.trouble is None and old.state in _NOT_THE_SOURCE:
-            if not given.from_replica:
-                yield GUARDS["no-source"].says_no(*self._both())
-        elif not is_fenced(self.acknowledged):
-            yield GUARDS["peer-is-up"].says_no(seen)
-
-    def _test_guards(self) -> Iterator[GuardRefusal]:
-        running, kept = self.new.drill, self.acknowledged.use_test_copy
-        if running and not kept:
-            yield GUARDS["drill-running"].says_no(fact("drill", "running", self.new))
-        if running and self.intent.snapshot is not None:
-            value = "a failover test is running, and during one no snapshot can be promoted"
-            yield GUARDS["backend-state"].says_no(fact("snapshot", value, self.new))
-        if kept and not running:
-            value = "no failover test is running, so there is no test copy to keep"
-            yield GUARDS["backend-state"].says_no(fact("drill", value, self.new))
 
     def _new_source_guards(self) -> list[GuardRefusal]:
         """What bars an end from becoming the source alone because of its own state."""
@@ -416,7 +413,7 @@ class _Case:
                 guards.append(self._backend_state())
             return self._refuse(guards, again(self.intent) if self._has_yet_to_step_down() else None)
         if not running:
-            guards += self._discarding(course)
+            guards += [*self._stepping_down(course), *self._discarding(course)]
         return self._refuse(guards) if guards else self._plan(course)
 
     def _way_to_protect(self) -> Course | None:
@@ -441,13 +438,14 @@ class _Case:
     def _discarding(self, course: Course) -> list[GuardRefusal]:
         """What is dropped beyond the loss that was accepted: the writes of the end that took over.
 
-        An old source that takes back goes to the common copy first, so that its own writes after that go too.
+        An old source that takes back goes to the common copy first, so that its own writes after that go too. One
+        that is told to step down may have been written to until now.
         """
         facts = [fact("writes since the promotion", "would be dropped", self.old)]
         if course is Course.ABANDON:
             self.loss = state_loss(self.new, self.context.now, None)
             facts.append(self._loss_fact(self.loss))
-        elif self.context.survivor != self.old.backend:
+        elif self.context.survivor != self.old.backend and consent.STEP_DOWN not in self.old.permits:
             return []
         if self.acknowledged.discard_local_changes:
             return []

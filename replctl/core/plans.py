@@ -7,7 +7,7 @@ A plan is ordered steps; each step names the side that is told, the driver's act
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -32,6 +32,17 @@ class Course(StrEnum):
     DELETE = "delete"  # replication ends, on both sides
 
 
+class Unused(StrEnum):
+    """That no host has an end attached: proven, or else said by a person where it cannot be read."""
+
+    PROVEN = "proven"
+    SAID = "said"
+
+    def is_so(self, seen: Observation) -> bool:
+        """What is seen attached is never said away."""
+        return seen.in_use == 0 or (self is Unused.SAID and seen.in_use is None)
+
+
 @dataclass(frozen=True, slots=True)
 class EndGoal:
     """What one end must be observed to be: any of the states, and of the flows and vendor words if some are named.
@@ -39,7 +50,8 @@ class EndGoal:
     Words are for recipes alone: only a driver knows what its vendor's mean. With `since` the end must hold what
     was at the source at that time or later; a point that is not known is not that new. With `drill` a failover
     test must be running there, or must not. `passing` are states that lead to one
-    of `states` by themselves. What is proven not to be there has the state `NONE`.
+    of `states` by themselves. What is proven not to be there has the state `NONE`. `proven`: what the backend only
+    claims is not enough. `unused`: no host may have it attached. `healthy`: nothing may be known that ails it.
     """
 
     states: frozenset[State]
@@ -48,12 +60,16 @@ class EndGoal:
     since: float | None = None
     drill: bool | None = None
     passing: frozenset[State] = frozenset()
+    proven: bool = False
+    unused: Unused | None = None
+    healthy: bool = False
 
     def met_by(self, seen: Observation) -> bool:
         spoken = not self.words or seen.word in self.words
         tested = self.drill is None or seen.drill is self.drill
+        sure = not (self.proven and seen.unproven) and (self.unused is None or self.unused.is_so(seen))
         there = seen.known_state in self.states and self.nearly_met_by(seen)
-        return there and spoken and tested and self._is_recent(seen)
+        return there and spoken and tested and sure and self._is_recent(seen)
 
     def can_judge(self, seen: Observation) -> bool:
         """Whether the end was read; that nothing is there is an answer where this may be the goal."""
@@ -66,7 +82,8 @@ class EndGoal:
     def nearly_met_by(self, seen: Observation) -> bool:
         """Met but for word, test and point, or passing: on its way there, and nothing stands against it."""
         state = seen.known_state
-        return state in self.states | self.passing and (not self.flows or seen.flow in self.flows)
+        well = not self.healthy or seen.healthy or state not in self.states
+        return state in self.states | self.passing and well and (not self.flows or seen.flow in self.flows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +101,11 @@ class Goal:
 
     def nearly_met_by(self, pair: Pair) -> bool:
         return all(goal.nearly_met_by(pair.end(side)) for side, goal in self._named)
+
+    def claimed_by(self, pair: Pair) -> bool:
+        """Met, were the backend's word enough; false where it is met."""
+        on_word = (replace(goal, proven=False).met_by(pair.end(side)) for side, goal in self._named)
+        return not self.met_by(pair) and all(on_word)
 
     @property
     def _named(self) -> tuple[tuple[Side, EndGoal], ...]:
@@ -103,7 +125,9 @@ class Step:
     after it. `moves` are the state changes that it causes. `deadline_seconds` bounds the wait, which goes on while
     the array's progress moves when the step is `patient`. An `unplanned` step is sent only by the process whose
     user acknowledged it. A `repeatable` step that reached one end only reaches the other when it is asked for again.
-    A step with a `hook` runs a program and sends nothing.
+    A step with a `hook` runs a program and sends nothing. An `errand` makes something that stands beside the ends
+    and changes no role: it is asked after by name, and removed when it was in vain. `carries` names what is added
+    to the arguments right before it is sent: `operation`, its id, or a step before, for what came of that.
     """
 
     name: str
@@ -119,6 +143,8 @@ class Step:
     repeatable: bool = False
     sentence: str = ""
     hook: HookCall | None = None
+    errand: bool = False
+    carries: frozenset[str] = frozenset()
 
 
 class Recipe(Protocol):
@@ -130,6 +156,20 @@ class Recipe(Protocol):
     @property
     def declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The words that the file must say of the source, and of the replica, for `create`."""
+        ...
+
+    @property
+    def lacks(self) -> Mapping[Course, str]:
+        """The courses that there are not on such a backend, and why."""
+        ...
+
+    @property
+    def switches_to_snapshot(self) -> bool:
+        """Whether a planned promotion can be told which snapshot to promote."""
+        ...
+
+    def bars(self, course: Course, new_source: Side, pair: Pair) -> tuple[Evidence, ...]:
+        """What of the pair lets the course not come to its end, however it begins: its last step is judged first."""
         ...
 
     def steps(
@@ -250,3 +290,17 @@ class Followed:
     failure: str | None = None
     vendor_code: str | None = None
     ran_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What an errand has come to: under way, well done with what came of it, failed, or proven not to be `there`.
+
+    `copied_at` is when what it copied was at the source, on our clock and rather too early; None is not known.
+    """
+
+    there: bool = True
+    done: bool = False
+    result: str | None = None
+    failure: str | None = None
+    copied_at: float | None = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from replctl.core.errors import ReplctlError
 from replctl.core.journal import OperationRecord, StepRecord
+from replctl.core.model import Observation, Pair
 from replctl.core.outcomes import Outcome
 from replctl.core.plans import Refusal
 from replctl.core.results import Failure
@@ -82,6 +83,36 @@ def world_changed(refusal: Refusal | None, *, changed: bool) -> Ending:
         remedy=refusal.next if refusal else "type the command again",
     )
     return Ending(Outcome.PARTIAL if changed else Outcome.CONFLICT, failure, refusal)
+
+
+def came_into_use(used: Observation, pair: Pair, record: OperationRecord, *, changed: bool) -> Ending:
+    """Somebody uses, or used, the end that was to step down: telling it to would drop what was written there."""
+    seen = f"{used.backend} came into use since the plan was accepted ({used.in_use or 'no longer'} attached)"
+    if not changed:
+        message = f"{seen}; nothing was promoted, and it is still the source"
+        remedy = "stop what uses it; then the command again"
+        return stopped(Outcome.CONFLICT, "source-in-use", message, remedy)
+    other = pair.peer if used.backend == pair.local.backend else pair.local
+    message = f"{seen}, and {other.backend} is the source already: split brain, both may be written to"
+    remedy = f"decide whose data to keep: replctl reprotect {record.replication} --survivor=BACKEND"
+    return stopped(Outcome.PARTIAL, "source-in-use", message, remedy)
+
+
+def unverified(seen: Observation, operation_id: str) -> Ending:
+    """The backend says that it is done, and nothing proves it."""
+    doubt = seen.doubt or seen.sentence
+    return stopped(
+        Outcome.UNKNOWN,
+        "unverified",
+        f"{seen.backend} says that it is the source, which was not verified: {doubt}",
+        f"look at the storage itself, or mount it read-write; then replctl op resume {operation_id}",
+    )
+
+
+def errand_failed(step: StepRecord, why: str) -> Ending:
+    """No role was changed."""
+    message = f"{step.name} did not succeed, and nothing was promoted: {why}"
+    return stopped(Outcome.FAILED, "errand-failed", message, "mend that; then the command again")
 
 
 def foreign(backend: str, reads: str) -> Ending:

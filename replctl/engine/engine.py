@@ -34,7 +34,7 @@ from replctl.core.model import (
 from replctl.core.outcomes import OPEN, Outcome, outcome_of
 from replctl.core.planner import decide
 from replctl.core.plans import Course, Decision, Goal, Plan, Refusal, Step
-from replctl.core.results import Explanation, Failure, OperationResult, StatusReport
+from replctl.core.results import Explanation, OperationResult, StatusReport
 from replctl.core.surrounding import NOT_ASKED, PROMOTES
 from replctl.correlation import correlation, current, speaking_of, under
 from replctl.engine import counting
@@ -197,7 +197,7 @@ class Engine:
         side = intent.replication.side_of(record.new_source) or Side.LOCAL
         course = record.course or Course.SWITCH
         recipe = self._backends.driver(intent.replication.local.backend).recipe
-        sent = any(step.sends for step in record.steps)
+        sent = any(step.sends for step in record.steps if not step.errand)
         told = arguments(intent, side, pair, since=record.began, sent=sent)
         steps = recipe.steps(course, side, pair, told)
         return Plan(
@@ -235,15 +235,11 @@ class Engine:
     def _unchanged(self, intent: Intent, plan: Plan, pair: Pair, told: Told) -> OperationResult:
         """So already and proven by these observations; an end whose last change was unverified is not proven."""
         unverified = told.memory.unverified(intent.replication.key)
-        named = {intent.replication.end(side).backend for side in plan.goal.sides}
-        if not unverified & named:
+        named = [pair.end(side) for side in plan.goal.sides]
+        doubtful = [seen for seen in named if seen.unproven or seen.backend in unverified]
+        if not doubtful:
             return self._tell.result(intent, Outcome.UNCHANGED, plan=plan, pair=pair)
-        failure = Failure(
-            code="unverified",
-            message=f"the last change on {', '.join(sorted(unverified & named))} was never verified",
-            remedy=f"replctl explain {intent.replication.key}",
-        )
-        return self._tell.result(intent, Outcome.UNKNOWN, plan=plan, pair=pair, failure=failure)
+        return self._tell.unverified(intent, plan, pair, doubtful)
 
     # -- carrying out ----------------------------------------------------------------------------------------
 
@@ -319,6 +315,7 @@ class Engine:
         )
         carrier = Carrier(desk, proposal, record, request)
         ending = carrier.run()
+        carrier.clean_up(ending)
         record, anchor = self._finish(carrier, ending)
         self._report(
             OperationEnded(
@@ -591,4 +588,11 @@ def _operation_id() -> str:
 def _step_record(number: int, step: Step, intent: Intent) -> StepRecord:
     backend = intent.replication.end(step.side).backend
     hook = step.hook is not None
-    return StepRecord(number=number, name=step.name, backend=backend, unplanned=step.unplanned, hook=hook)
+    return StepRecord(
+        number=number,
+        name=step.name,
+        backend=backend,
+        unplanned=step.unplanned,
+        hook=hook,
+        errand=step.errand,
+    )

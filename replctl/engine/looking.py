@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from replctl.clock import Clock
 from replctl.core.health import judge
-from replctl.core.journal import OperationRecord, StepPhase
+from replctl.core.journal import OperationRecord, Proof, StepPhase
 from replctl.core.model import (
     DAEMON,
     End,
@@ -35,6 +35,7 @@ from replctl.engine.ports import Store
 from replctl.engine.recollection import Memory, Recollection
 from replctl.resilience import Look
 
+_NO_PROOF = Proof()
 _HOLDS_A_COPY = frozenset({State.REPLICA, State.SYNCING})
 Judge = Callable[[Mapping[End, Observation]], None]
 """Raises InvalidConfiguration when what was read shows two entries to be one and the same thing (R78)."""
@@ -64,8 +65,16 @@ class Watcher:
         ends = [end for replication in replications for end in (replication.local, replication.peer)]
         seen = self.backends.observe(ends, look, others)
         self.judge(seen)
+        memory = self.memory.of(len(replications))
         return {
-            replication.key: settle(Pair(seen[replication.local], seen[replication.peer]))
+            replication.key: settle(
+                Pair(
+                    *(
+                        _as_proven(seen[end], replication.key, memory)
+                        for end in (replication.local, replication.peer)
+                    )
+                )
+            )
             for replication in replications
         }
 
@@ -199,6 +208,21 @@ def _known_identities(replication: Replication, kept: Mapping[str, str]) -> dict
     return known
 
 
+def _as_proven(seen: Observation, key: str, memory: Recollection) -> Observation:
+    """What an end says, with what an operation of ours proved of it and it cannot tell itself."""
+    untimed = seen.point is not None and seen.point.at is None and seen.state in _HOLDS_A_COPY
+    if not (seen.unproven or untimed):
+        return seen
+    proof = memory.proofs(key).get(seen.backend, _NO_PROOF)
+    if seen.unproven and proof.claim is not None and proof.claim == seen.claim:
+        seen = replace(seen, unproven=False, doubt=None)
+    if untimed and seen.point is not None and proof.copied_at is not None:
+        seen = replace(
+            seen, point=replace(seen.point, at=proof.copied_at, source="the last copy that replctl asked for")
+        )
+    return seen
+
+
 def interrupted(record: OperationRecord | None, intent: Intent) -> Course | None:
     """The course of an operation that began to change something, the same way, and did not come to its end.
 
@@ -209,7 +233,7 @@ def interrupted(record: OperationRecord | None, intent: Intent) -> Course | None
     aim = intent.replication.peer.backend if intent.verb is Verb.DEMOTE else intent.replication.local.backend
     if record.course is Course.SWITCH and record.new_source != aim:
         return None
-    steps = [step for step in record.steps if not step.hook]
+    steps = [step for step in record.steps if not (step.hook or step.errand)]
     done = [step.phase is StepPhase.ENDED and step.outcome is Outcome.SUCCEEDED for step in steps]
     failed = bool(steps) and not done[0] and steps[0].phase is StepPhase.ENDED
     only_hooks_left = record.outcome is Outcome.PARTIAL and bool(done) and all(done)

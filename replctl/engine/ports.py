@@ -12,10 +12,10 @@ from typing import Protocol, runtime_checkable
 from replctl.clock import Cancel
 from replctl.core.breaker import BreakerState
 from replctl.core.hooks import Hook, HookSet, Ran
-from replctl.core.journal import ChainFault, Drill, OperationRecord, StepRecord, TransitionRecord
+from replctl.core.journal import ChainFault, Drill, OperationRecord, Proof, StepRecord, TransitionRecord
 from replctl.core.model import End, Hold, Holder, Observation, Replication, Scalar, Volume
 from replctl.core.outcomes import Outcome
-from replctl.core.plans import Followed, Receipt, Recipe
+from replctl.core.plans import Errand, Followed, Receipt, Recipe
 from replctl.core.reconciling import Settled
 from replctl.core.results import OperationResult
 from replctl.resilience import Look
@@ -42,6 +42,17 @@ class Driver(Protocol):
     ) -> Receipt: ...
 
     def follow(self, receipt: Receipt, look: Look) -> Followed: ...
+
+    def errand(self, end: End, action: str, arguments: Mapping[str, Scalar], look: Look) -> Errand:
+        """What an errand has come to, by the operation that its arguments name; raises where that cannot be told."""
+        ...
+
+    def tidy(self, end: End, operation: str, look: Look, *, in_vain: bool) -> None:
+        """Remove what errands left at an end: all of this operation's when it was `in_vain`, else what is spent.
+
+        Raises ReplctlError; what is gone already is no error.
+        """
+        ...
 
     def volumes(self, end: End, seen: Observation, look: Look) -> Sequence[Volume]:
         """What hosts are given of an end; raises ReplctlError when it cannot be read."""
@@ -172,6 +183,10 @@ class Store(Protocol):
     def identities(self, replication: str) -> Mapping[str, str]: ...
     def all_identities(self) -> Mapping[str, Mapping[str, str]]: ...
     def remember_identity(self, replication: str, backend: str, identity: str) -> None: ...
+
+    def proofs(self, replication: str) -> Mapping[str, Proof]: ...
+    def all_proofs(self) -> Mapping[str, Mapping[str, Proof]]: ...
+    def remember_proof(self, replication: str, backend: str, proof: Proof) -> None: ...
 
     def remember_observations(self, seen: Mapping[tuple[str, str], Observation]) -> None:
         """Keep the last readable observation by (replication, backend); best effort on a read-only store."""

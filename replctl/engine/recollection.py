@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from replctl.core.errors import StoreRefused
 from replctl.core.events import Noticed, Report
-from replctl.core.journal import Drill, OperationRecord
+from replctl.core.journal import Drill, OperationRecord, Proof
 from replctl.core.model import Hold, Observation
 from replctl.engine.ports import Store
 
@@ -56,6 +56,9 @@ class Recollection:
     def identities(self, key: str) -> Mapping[str, str]:
         return self._read(lambda: self._store.identities(key), {})
 
+    def proofs(self, key: str) -> Mapping[str, Proof]:
+        return self._read(lambda: self._store.proofs(key), {})
+
     def _read(self, read: Callable[[], _T], nothing: _T) -> _T:
         try:
             return read()
@@ -89,6 +92,9 @@ class Overview(Recollection):
     def identities(self, key: str) -> Mapping[str, str]:
         return self._identities.get(key, {})
 
+    def proofs(self, key: str) -> Mapping[str, Proof]:
+        return self._proofs.get(key, {})
+
     @cached_property
     def _with_any(self) -> frozenset[str]:
         return self._read(self._store.journalled, frozenset())
@@ -116,3 +122,7 @@ class Overview(Recollection):
     @cached_property
     def _identities(self) -> Mapping[str, Mapping[str, str]]:
         return self._read(self._store.all_identities, {})
+
+    @cached_property
+    def _proofs(self) -> Mapping[str, Mapping[str, Proof]]:
+        return self._read(self._store.all_proofs, {})

@@ -6,6 +6,7 @@ decided before.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from replctl.core.errors import InvalidConfiguration, InvalidInput, NotInstalled, ReplctlError
@@ -52,6 +53,19 @@ class Teller:
         if refusal.conflict:
             outcome = Outcome.CONFLICT
         return self.result(intent, outcome, refusal=refusal, pair=pair)
+
+    def unverified(
+        self, intent: Intent, plan: Plan, pair: Pair, doubtful: Sequence[Observation]
+    ) -> OperationResult:
+        """So already as the ends say, and not proven of these."""
+        backends = ", ".join(sorted(seen.backend for seen in doubtful))
+        why = "".join(f": {seen.doubt}" for seen in doubtful if seen.unproven and seen.doubt)
+        failure = Failure(
+            code="unverified",
+            message=f"the last change on {backends} was never verified{why}",
+            remedy=f"replctl explain {intent.replication.key}",
+        )
+        return self.result(intent, Outcome.UNKNOWN, plan=plan, pair=pair, failure=failure)
 
     def ended(self, intent: Intent, record: OperationRecord) -> OperationResult:
         failure = None

@@ -12,6 +12,7 @@ from pathlib import Path
 from replctl.simulator.chance import chance, digest
 
 USERNAME = "replctl"
+SNAPSHOT_CLASS_NAME = "trident-snaps"
 SECRET_MODE = 0o600
 
 _NAMESPACES = ("bank", "shop", "hr", "web", "lab", "plant", "claims", "fleet", "media", "tax")
@@ -164,6 +165,7 @@ def _cluster_text(cluster: str, ontap: Mapping[str, str]) -> str:
     return (
         f"  {cluster}:\n    kind: trident\n    kubeconfig: kubeconfig-{site}.yaml\n    context: {site}\n"
         "    policies: {Sync: synchronous, MirrorAllSnapshots: asynchronous}\n"
+        f"    snapshot_class: {SNAPSHOT_CLASS_NAME}\n"
         f"    # ontap: {{url: {ontap[system]}, username: {USERNAME}, "
         f"password: {{file: credentials/{system}}}, tls: {{ca_file: ca.pem}}}}\n"
     )

@@ -1,6 +1,6 @@
 """What is remembered between commands beside the journal: small facts by kind, subject and detail.
 
-Holds, survivors, ends that are not verified, identities, breakers, last observations, counters. The last two
+Holds, survivors, ends that are not verified, proofs, identities, breakers, last observations, counters. The last two
 are kept as well as may be and never stop a command; all others are on disk when the method returns.
 """
 
@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 
 from replctl.core.breaker import BreakerState
 from replctl.core.errors import ReplctlError
-from replctl.core.journal import Drill
+from replctl.core.journal import Drill, Proof
 from replctl.core.model import Hold, Observation
 from replctl.core.reconciling import Settled
 from replctl.store import records
@@ -22,7 +22,7 @@ BEST_EFFORT_SECONDS = 0.2  # how long a look waits for a busy store before it do
 
 HOLD, SURVIVOR, UNVERIFIED, IDENTITY = "hold", "survivor", "unverified", "identity"
 OBSERVATION, BREAKER, DRILL, SETTLED = "observation", "breaker", "drill", "settled"
-NAME = "name"
+NAME, PROOF = "name", "proof"
 SUBJECTS_AT_ONCE = 500  # of one query; SQLite takes so many values in any release
 WHOLE_FROM = 5000  # subjects; reading a kind whole is quicker then
 
@@ -130,6 +130,26 @@ class Memory(Backed):
     def remember_identity(self, replication: str, backend: str, identity: str) -> None:
         if self._fact(IDENTITY, replication, backend) != identity:
             self._put(IDENTITY, replication, backend, identity)
+
+    def proofs(self, replication: str) -> Mapping[str, Proof]:
+        """By backend."""
+        return {
+            backend: self._read(records.proof, text, PROOF, replication)
+            for _, backend, text in self._facts(PROOF, [replication])
+        }
+
+    def all_proofs(self) -> Mapping[str, Mapping[str, Proof]]:
+        """Of every replication that has any; one that this replctl cannot understand is left out."""
+        found: dict[str, dict[str, Proof]] = {}
+        for replication, backend, text in self._facts(PROOF):
+            with suppress(records.Unreadable):
+                found.setdefault(replication, {})[backend] = records.proof(text)
+        return found
+
+    def remember_proof(self, replication: str, backend: str, proof: Proof) -> None:
+        text = records.encode(proof)
+        if self._fact(PROOF, replication, backend) != text:
+            self._put(PROOF, replication, backend, text)
 
     def remember_observations(self, seen: Mapping[tuple[str, str], Observation]) -> None:
         """Keep what could be read, by (replication, backend); quietly not, where the store cannot be written."""

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from replctl.core.breaker import BreakerState, Position
-from replctl.core.journal import Drill, OperationRecord, StepPhase, StepRecord, TransitionRecord
+from replctl.core.journal import Drill, OperationRecord, Proof, StepPhase, StepRecord, TransitionRecord
 from replctl.core.model import (
     Flow,
     Hold,
@@ -97,6 +97,7 @@ _holder = _plain(Holder, who=_who)
 _hold = _plain(Hold)
 _breaker = _plain(BreakerState, position=Position)
 _drill = _plain(Drill, production_state=State, came_back=State, flow=Flow)
+_proof = _plain(Proof)
 _settled = _plain(Settled, role=State, desired=State)
 _step = _plain(StepRecord, phase=StepPhase, outcome=Outcome)
 _transition = _plain(TransitionRecord, origin=State, target=State)
@@ -164,6 +165,10 @@ def drill(text: str) -> Drill:
 
 def settled(text: str) -> Settled:
     return _settled(_parse(text))
+
+
+def proof(text: str) -> Proof:
+    return _proof(_parse(text))
 
 
 def breaker(text: str) -> BreakerState:

@@ -13,6 +13,7 @@ FLAGS = {
     "peer-not-demoted": "--peer-is-down",
     "peer-is-up": "--peer-is-fenced=HOW",
     "data-loss": "--accept-data-loss=BOUND",
+    "source-in-use": "--source-quiesced",
     "discards-local-data": "--discard-local-changes",
     "state-failed": "--from-failed",
     "no-source": "--from-replica",

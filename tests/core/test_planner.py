@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from core.arbitrary import any_world, intents
@@ -30,7 +31,7 @@ from replctl.core.model import (
 )
 from replctl.core.pairing import settle
 from replctl.core.planner import FRESH_SECONDS, decide
-from replctl.core.plans import Context, Course, Decision, EndGoal, Plan, Refusal, Step
+from replctl.core.plans import Context, Course, Decision, EndGoal, Evidence, Plan, Refusal, Step
 from replctl.core.states import is_valid
 from replctl.drivers.powerstore import words
 
@@ -361,6 +362,11 @@ class Speechless:
     """A recipe that knows no steps to anything."""
 
     declared = ((), ())
+    lacks: Mapping[Course, str] = MappingProxyType({})
+    switches_to_snapshot = False
+
+    def bars(self, *_: object) -> tuple[Evidence, ...]:
+        return ()
 
     def steps(self, *_: object) -> tuple[Step, ...]:
         return ()

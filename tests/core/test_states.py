@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import product
+from types import MappingProxyType
 
 import pytest
 from core.transcripts import NOW, intent_of, observation
@@ -11,7 +13,7 @@ from core.transcripts import NOW, intent_of, observation
 from replctl.core.errors import IllegalTransition, ReplctlError
 from replctl.core.model import Pair, Side, State
 from replctl.core.planner import decide
-from replctl.core.plans import Context, EndGoal, Goal, Step
+from replctl.core.plans import Context, Course, EndGoal, Evidence, Goal, Step
 from replctl.core.states import (
     DESIRABLE,
     MOVES,
@@ -167,6 +169,12 @@ def test_the_diagram_is_the_table() -> None:
 
 class Reckless:
     """A recipe that would turn a replica into a source in one go."""
+
+    lacks: Mapping[Course, str] = MappingProxyType({})
+    switches_to_snapshot = False
+
+    def bars(self, *_: object) -> tuple[Evidence, ...]:
+        return ()
 
     def steps(self, *_: object) -> tuple[Step, ...]:
         return (

@@ -15,7 +15,7 @@ from replctl.core.counts import sample
 from replctl.core.errors import IllegalTransition
 from replctl.core.events import ignore
 from replctl.core.model import End, Intent, Observation, Pair, Scalar, Side, State, Verb, Volume, Who
-from replctl.core.plans import Course, Followed, Receipt, Step
+from replctl.core.plans import Course, Errand, Evidence, Followed, Receipt, Step
 from replctl.drivers.powerstore import PowerStoreDriver
 from replctl.engine import Caller, Engine, Request
 from replctl.resilience import Look
@@ -39,6 +39,21 @@ class Wayward:
     def recipe(self) -> Wayward:
         return self
 
+    @property
+    def declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return self.real.recipe.declared
+
+    @property
+    def lacks(self) -> Mapping[Course, str]:
+        return self.real.recipe.lacks
+
+    @property
+    def switches_to_snapshot(self) -> bool:
+        return self.real.recipe.switches_to_snapshot
+
+    def bars(self, course: Course, new_source: Side, pair: Pair) -> tuple[Evidence, ...]:
+        return self.real.recipe.bars(course, new_source, pair)
+
     def steps(
         self, course: Course, new_source: Side, pair: Pair, arguments: Mapping[str, Scalar]
     ) -> tuple[Step, ...]:
@@ -55,6 +70,12 @@ class Wayward:
 
     def follow(self, receipt: Receipt, look: Look) -> Followed:
         return self.real.follow(receipt, look)
+
+    def errand(self, end: End, action: str, arguments: Mapping[str, Scalar], look: Look) -> Errand:
+        return self.real.errand(end, action, arguments, look)
+
+    def tidy(self, end: End, operation: str, look: Look, *, in_vain: bool) -> None:
+        self.real.tidy(end, operation, look, in_vain=in_vain)
 
     def volumes(self, end: End, seen: Observation, look: Look) -> Sequence[Volume]:
         return self.real.volumes(end, seen, look)

@@ -28,7 +28,7 @@ from replctl.core.errors import (
 )
 from replctl.core.events import Noticed, Report, Translated
 from replctl.core.model import End, Observation, Scalar, TroubleKind, Volume
-from replctl.core.plans import Followed, Receipt
+from replctl.core.plans import Errand, Followed, Receipt
 from replctl.core.retry import RetryPolicy
 from replctl.core.secrets import Secret
 from replctl.drivers.discovery import Capabilities, ClockOffset, Contact, DiscoveryCache, Inventory
@@ -344,6 +344,13 @@ class PowerStoreDriver:
         except NotFound:
             return Followed(ended=True)
         return actions.followed(job.values)
+
+    def errand(self, end: End, action: str, arguments: Mapping[str, Scalar], look: Look) -> Errand:
+        """There are none here: the array itself makes the last copy."""
+        return Errand(there=False)
+
+    def tidy(self, end: End, operation: str, look: Look, *, in_vain: bool) -> None:
+        """Nothing is left beside the sessions."""
 
     def volumes(self, end: End, seen: Observation, look: Look) -> Sequence[Volume]:
         """What hosts are to be given of an end that became the source: one request, asked of nobody before."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from replctl.core.model import Flow, Observation, Pair, Scalar, Side, State
-from replctl.core.plans import Course, EndGoal, Goal, Step
+from replctl.core.plans import Course, EndGoal, Evidence, Goal, Step
 
 UNPLANNED_SECONDS = 5 * 60.0
 PATIENT_SECONDS = 30 * 60.0  # what copies data: it goes on while progress moves
@@ -22,6 +23,7 @@ CLOCK_SECONDS = 1.0  # what a point may be told too early by, because clocks are
 NEWER_SECONDS = 0.25  # readings of one point differ by less
 
 _ANYTHING = Goal()
+_LACKS_NOTHING: Mapping[Course, str] = MappingProxyType({})
 _IN_ORDER = "OK"
 _PAUSED_BY_A_PERSON = "Paused"
 _STOPPED = "System_Paused"  # by the array, after an error; a sync sets it going
@@ -83,6 +85,20 @@ class PowerStoreRecipe:
     def declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """See `core.plans.Recipe`: the policy of the source; the array makes the replica by itself (CP §11)."""
         return (_POLICY,), ()
+
+    @property
+    def lacks(self) -> Mapping[Course, str]:
+        """Nothing: what some sessions cannot do, their observations say."""
+        return _LACKS_NOTHING
+
+    @property
+    def switches_to_snapshot(self) -> bool:
+        """`failover_snapshot_id` is for the unplanned failover (CP §7)."""
+        return False
+
+    def bars(self, course: Course, new_source: Side, pair: Pair) -> tuple[Evidence, ...]:
+        """The array itself makes both ends ready."""
+        return ()
 
     def steps(
         self, course: Course, new_source: Side, pair: Pair, arguments: Mapping[str, Scalar]

@@ -1,8 +1,8 @@
-"""The driver of one cluster with Trident: looks, and so far only that (design §4, §7; CT).
+"""The driver of one cluster with Trident (design §4, §7; CT).
 
 It fits the engine's `Driver` without knowing it. Words are translated in `words`, objects become observations in
-`mirrors`, ends are found in `lookup`; what is left here is the order of the questions and what is remembered
-between them. Nothing is ever written: `act` refuses, and every observation says so before it is asked.
+`mirrors`, ends are found in `lookup`, steps come from `recipe` and are written by `writing`; what is left here is the
+order of the questions and what is remembered between them.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from replctl.clock import Cancel, Clock
-from replctl.core.errors import Interrupted, InvalidInput, NotFound, ReplctlError, Unsupported, trouble_of
+from replctl.core.errors import Interrupted, InvalidInput, NotFound, ReplctlError, trouble_of
 from replctl.core.events import Noticed, Report
 from replctl.core.model import End, Mode, Observation, Scalar, TroubleKind, Volume
-from replctl.core.plans import Followed, Receipt
+from replctl.core.plans import Errand, Followed, Receipt
 from replctl.core.retry import RetryPolicy
 from replctl.core.secrets import Secret
 from replctl.drivers.discovery import Capabilities, ClockOffset, Contact, DiscoveryCache, Inventory
@@ -43,17 +43,22 @@ from replctl.drivers.names import Names
 from replctl.drivers.trident import inventory, mirrors
 from replctl.drivers.trident.keeping import NO_COPIES, Copies, Kept, Key
 from replctl.drivers.trident.lookup import Found, Lookup, mirror_key
-from replctl.drivers.trident.mirrors import READ_ONLY, Relationship, Surroundings
+from replctl.drivers.trident.mirrors import Mirror, Relationship, Surroundings
 from replctl.drivers.trident.ontap import Ontap, OntapSignIn, error_message
+from replctl.drivers.trident.promotions import Promotion
 from replctl.drivers.trident.reading import ATTACHMENTS, CLAIMS, MIRRORS, Reader
 from replctl.drivers.trident.recipe import TridentRecipe
 from replctl.resilience import BreakerBoard, Budget, Look
+
+if TYPE_CHECKING:
+    from replctl.drivers.trident.writing import Writer
 
 KIND = "trident"
 DISCOVERY_TTL_SECONDS = 300.0
 UNNAMED = "https://unnamed"  # until the kubeconfig has been read
 FOLLOW_SECONDS = 86_400.0  # one call of a watch; who wants more calls again
 Told = Callable[[Collection[str]], None]
+HISTORY_SECONDS = 15 * 60.0  # an API server keeps changes for some five minutes; clocks may differ
 DATE_SECONDS = 1.0  # the unit of a `Date` header
 
 
@@ -80,6 +85,8 @@ class ClusterSettings(Protocol):
     @property
     def modes(self) -> Mapping[str, Mode]: ...
     @property
+    def snapshot_class(self) -> str | None: ...
+    @property
     def timeouts(self) -> TimeoutSettings: ...
     @property
     def max_concurrency(self) -> int: ...
@@ -88,7 +95,7 @@ class ClusterSettings(Protocol):
 
 
 class TridentDriver:
-    """One cluster. `observe` never raises for its trouble; `act` refuses."""
+    """One cluster. `observe` never raises for its trouble; `act` sends a change at most once."""
 
     def __init__(
         self,
@@ -100,6 +107,7 @@ class TridentDriver:
         report: Report,
         modes: Mapping[str, Mode],
         parallel: int,
+        snapshot_class: str | None = None,
         ontap: Ontap | None = None,
         discovery_ttl_seconds: float = DISCOVERY_TTL_SECONDS,
     ) -> None:
@@ -110,6 +118,7 @@ class TridentDriver:
         self._report = report
         self._modes = modes
         self._parallel = parallel
+        self._snapshot_class = snapshot_class
         self._ontap = ontap
         self._discovery = DiscoveryCache(clock, discovery_ttl_seconds)
         self._recipe = TridentRecipe()
@@ -117,6 +126,7 @@ class TridentDriver:
         self._opened: tuple[Access, KubernetesClient] | None = None
         self._version: str | None = None
         self._kept = {resource: Kept(resource, clock) for resource in (MIRRORS, CLAIMS)}
+        self._watched: set[str] = set()  # claims of promotions that were seen step by step
 
     @classmethod
     def open(
@@ -163,6 +173,7 @@ class TridentDriver:
             report=report,
             modes=settings.modes,
             parallel=settings.max_concurrency,
+            snapshot_class=settings.snapshot_class,
             ontap=None if settings.ontap is None else _ontap(settings.ontap, bare, password, shared),
             discovery_ttl_seconds=discovery_ttl_seconds,
         )
@@ -240,9 +251,7 @@ class TridentDriver:
         for field, value in sorted(mirrors.strange_words(each.mirror for each in read)):
             self._notice("translation", f"{field}={value}")
         return {
-            end: mirrors.mirror_seen(end, each.mirror, each.claim, around)
-            if isinstance(each, Found)
-            else each
+            end: self._seen(end, each, around, look) if isinstance(each, Found) else each
             for end, each in found.items()
         }
 
@@ -252,6 +261,27 @@ class TridentDriver:
         if mirrors is None or reader.count(MIRRORS, look) != len(mirrors.bodies):
             return NO_COPIES
         return Copies(mirrors, self._kept[CLAIMS].copy())
+
+    def _seen(self, end: End, found: Found, around: Surroundings, look: Look) -> Observation:
+        seen = mirrors.mirror_seen(end, found.mirror, found.claim, around)
+        kept = seen.as_of is not None and around.read_at - seen.as_of < HISTORY_SECONDS
+        if seen.unproven and seen.claim is not None and kept and self._was_watched(found.mirror, look):
+            return mirrors.mirror_seen(end, found.mirror, found.claim, around, watched=True)
+        return seen
+
+    def _was_watched(self, mirror: Mirror, look: Look) -> bool:
+        """Whether a promotion of ours was true, by what the object was since then (CT §4.3)."""
+        promotion = Promotion.of(mirror.body)
+        if promotion is None or not promotion.fits(mirror.generation):
+            return False
+        if mirror.claimed not in self._watched:
+            from replctl.drivers.trident.history import between  # after a promotion of ours alone
+
+            key, versions = (mirror.namespace, mirror.name), (promotion.since, mirror.version)
+            history = between(self._client, MIRRORS, key, versions, look)
+            if promotion.passed(history):
+                self._watched.add(mirror.claimed)
+        return mirror.claimed in self._watched
 
     def _relationships(self, look: Look) -> Mapping[str, Relationship] | None:
         """ONTAP's word, if it comes soon: a look shall not be late because of what it can do without."""
@@ -302,12 +332,30 @@ class TridentDriver:
     def act(
         self, end: End, action: str, arguments: Mapping[str, Scalar], seen: Observation, look: Look
     ) -> Receipt:
-        """Refuses; nothing is sent."""
-        raise Unsupported(READ_ONLY, backend=self._backend, operation=action)
+        """Send one change of the relationship that was seen, or make what bears the operation's name."""
+        self._writer.act(end, action, arguments, seen, look)
+        return Receipt()
 
     def follow(self, receipt: Receipt, look: Look) -> Followed:
-        """Nothing was begun."""
+        """There are no jobs: the states tell."""
         return Followed(ended=True)
+
+    def errand(self, end: End, action: str, arguments: Mapping[str, Scalar], look: Look) -> Errand:
+        return self._writer.errand(end, action, arguments, look, self._ahead)
+
+    def tidy(self, end: End, operation: str, look: Look, *, in_vain: bool) -> None:
+        self._writer.tidy(end, operation, look, in_vain=in_vain)
+
+    @property
+    def _writer(self) -> Writer:
+        from replctl.drivers.trident.writing import Writer  # for a change alone
+
+        return Writer(self._client, self._snapshot_class)
+
+    def _ahead(self, look: Look) -> float | None:
+        """How far the cluster's clock may be ahead of ours; None where it cannot be read."""
+        offset = self.clock_offset(look)
+        return None if offset is None else offset.seconds + offset.margin_seconds
 
     def volumes(self, end: End, seen: Observation, look: Look) -> tuple[Volume, ...]:
         """The one volume that pods are given, by its claim; raises NotFound where no volume is known."""

@@ -25,12 +25,22 @@ from replctl.core.model import (
 )
 from replctl.drivers.kubernetes.objects import NO_BODY, Body, part, text
 from replctl.drivers.trident import words
+from replctl.drivers.trident.promotions import Promotion
 from replctl.drivers.trident.stamps import moment
 
-READ_ONLY = "replctl only looks at Trident so far: mirror relationships are changed with kubectl"
+INCAPABLE = "the storage behind its claim is of a family that has no mirrors"
+REMOVING = "its mirror relationship is being deleted"
 NO_POINT = "Trident tells no time of a copy"
 BOUND = "Bound"
 MIRRORED = frozenset({"snapmirrored", "in_sync"})  # ONTAP's states of a mirror that holds a copy
+PERMITS: Mapping[State, frozenset[str]] = MappingProxyType(
+    {
+        State.SOURCE: frozenset({"failover_planned", "reprotect", "step_down"}),
+        State.REPLICA: frozenset({"failover_unplanned", "proven_copy"}),
+        State.PROMOTING: frozenset({"failover_unplanned"}),
+        State.FAILED: frozenset({"failover_unplanned", "resync"}),
+    }
+)
 
 
 def first(body: Body, key: str) -> Body:
@@ -56,6 +66,20 @@ class Mirror:
     @property
     def uid(self) -> str:
         return text(part(self.body, "metadata"), "uid")
+
+    @property
+    def version(self) -> str:
+        return text(part(self.body, "metadata"), "resourceVersion")
+
+    @property
+    def generation(self) -> int | None:
+        return _whole(part(self.body, "metadata").get("generation"))
+
+    @property
+    def claimed(self) -> str:
+        """Tells one claim to a role from another: the word of one reconcile of one object (CT §2.2)."""
+        said = self.condition
+        return f"{self.uid} {said.get('observedGeneration')} {text(said, 'lastTransitionTime')}"
 
     @property
     def spec(self) -> Body:
@@ -126,10 +150,13 @@ class Surroundings:
     relationships: Mapping[str, Relationship] | None = None
 
 
-def mirror_seen(end: End, mirror: Mirror, claim: Body | None, around: Surroundings) -> Observation:
+def mirror_seen(
+    end: End, mirror: Mirror, claim: Body | None, around: Surroundings, *, watched: bool = False
+) -> Observation:
     """What one end says, in our words with Trident's beside them (design §3).
 
-    `claim` is None where it is not known, and empty where it is proven not to be there.
+    `claim` is None where it is not known, and empty where it is proven not to be there. `watched`: that it was
+    promoted was seen step by step, which proves it.
     """
     vendor = mirror.words(claim)
     said = words.translate(vendor)
@@ -139,6 +166,9 @@ def mirror_seen(end: End, mirror: Mirror, claim: Body | None, around: Surroundin
     wrong = _contradiction(said, backed, around) or (
         _fallback(mirror) if said.state is State.REPLICA else None
     )
+    proven = wrong is None and (watched or _is_broken(mirror, backed, around))
+    unproven = said.unproven and not proven
+    shown = _vendor(mirror, claim, around)
     return Observation(
         backend=around.backend,
         observed_at=around.read_at,
@@ -148,17 +178,41 @@ def mirror_seen(end: End, mirror: Mirror, claim: Body | None, around: Surroundin
         mode=mode,
         flow=said.flow,
         healthy=said.healthy and wrong is None,
-        doubt=_doubt(said, backed),
-        unproven=said.unproven,
+        doubt=None if said.unproven and not unproven else _doubt(said, backed),
+        unproven=unproven,
+        claim=mirror.claimed if said.unproven and wrong is None else None,
+        in_use=_attached(shown),
         word=words.said(vendor.state) if vendor.state else words.NO_WORD if vendor.state is None else "none",
         sentence=_sentence(mirror, said, wrong),
         identity=mirror.uid or None,
         resource=mirror.handle or None,
         counterpart=mirror.remote or None,
         point=_point(mirror, backed, around) if replica else None,
-        unsupported=_another_claim(end, mirror) or READ_ONLY,
-        vendor=_vendor(mirror, claim, around),
+        permits=PERMITS.get(said.state, frozenset()) if said.state is not None else frozenset(),
+        unsupported=_unsupported(end, mirror, vendor),
+        vendor=shown,
     )
+
+
+def _attached(shown: Mapping[str, Scalar]) -> int | None:
+    attached = shown["attached"]
+    return attached if isinstance(attached, int) else None
+
+
+def _unsupported(end: End, mirror: Mirror, vendor: words.MirrorWords) -> str | None:
+    if vendor.going:
+        return REMOVING
+    return _another_claim(end, mirror) or (INCAPABLE if mirror.handle.startswith(":") else None)
+
+
+def _is_broken(mirror: Mirror, backed: Relationship | None, around: Surroundings) -> bool:
+    """Whether ONTAP proves the promotion: the mirror that held a copy before our change is gone (CT §4.3, H1 to H3).
+
+    Of somebody else's promotion it is not known whether there was a complete copy before it.
+    """
+    promotion = Promotion.of(mirror.body)
+    ours = promotion is not None and promotion.fits(mirror.generation)
+    return ours and around.relationships is not None and backed is None
 
 
 def _policy(mirror: Mirror) -> str:
@@ -233,6 +287,7 @@ def _vendor(mirror: Mirror, claim: Body | None, around: Surroundings) -> Mapping
         "state": text(condition, "state") if condition else None,
         "message": text(condition, "message") or None,
         "last_transition_time": text(condition, "lastTransitionTime") or None,
+        "resource_version": mirror.version or None,
         "generation": _whole(metadata.get("generation")),
         "observed_generation": _whole(condition.get("observedGeneration")),
         "local_volume_handle": mirror.handle or None,
@@ -281,7 +336,6 @@ def no_mirror(backend: str, claim: str, read_at: float) -> Observation:
         state=State.NONE,
         note=StateNote.ABSENT,
         sentence=f"the claim {claim} is there, and no mirror relationship of that name",
-        unsupported=READ_ONLY,
     )
 
 

@@ -21,6 +21,14 @@ T = TypeVar("T")
 TRIDENT = "trident.netapp.io"
 MIRRORS = Resource(TRIDENT, "v1", "tridentmirrorrelationships", "TridentMirrorRelationship")
 CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+UPDATES = Resource(TRIDENT, "v1", "tridentactionmirrorupdates", "TridentActionMirrorUpdate")
+SNAPSHOTS = Resource("snapshot.storage.k8s.io", "v1", "volumesnapshots", "VolumeSnapshot")
+CONTENTS = Resource(
+    "snapshot.storage.k8s.io", "v1", "volumesnapshotcontents", "VolumeSnapshotContent", namespaced=False
+)
+SNAPSHOT_CLASSES = Resource(
+    "snapshot.storage.k8s.io", "v1", "volumesnapshotclasses", "VolumeSnapshotClass", namespaced=False
+)
 ATTACHMENTS = Resource("storage.k8s.io", "v1", "volumeattachments", "VolumeAttachment", namespaced=False)
 
 

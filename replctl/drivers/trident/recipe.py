@@ -1,27 +1,293 @@
-"""How each course is done on a pair of mirror relationships: not at all, for now.
+"""How each course is done on a pair of mirror relationships: ordered steps, from what is seen to the goal (CT §8).
 
-Pure. Every observation of Trident says that changes are unsupported, and why, so that the planner refuses before it
-asks for steps; whoever asks all the same gets none, which refuses too.
+Pure. Trident cannot swap roles in one go: the new source is promoted before the old one may be re-established, and
+in between both can be written to. So each step of a planned change wants the old source proven unused, and the last
+one wants the promotion proven besides (design §1, promise 1). The last copy is made by us: a snapshot of the old
+source, a transfer up to it, and a promotion *at* it, which fails where it has not arrived.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
-from replctl.core.model import Pair, Scalar, Side
-from replctl.core.plans import Course, Step
+from replctl.core.evidence import fact
+from replctl.core.model import Mode, Observation, Pair, Scalar, Side, State
+from replctl.core.plans import Course, EndGoal, Evidence, Goal, Step, Unused
+
+SNAPSHOT, COPY, PROMOTE, REESTABLISH, RESET = "snapshot", "copy", "promote", "reestablish", "reset"
+OPERATION = "operation"
+SNAPSHOT_SECONDS = 5 * 60.0
+UNPLANNED_SECONDS = 5 * 60.0
+PATIENT_SECONDS = 30 * 60.0  # what copies data, and what waits in the queue of Trident's one worker (CT §3)
+
+_NO_PAUSE = "Trident cannot pause a mirror: it is copied by ONTAP's schedule, or not at all"
+_NO_DRILL = "Trident cannot open a replica for a test: promoting it ends the mirror"
+_NOT_YET = "mirror relationships and their claims are made and removed with kubectl"
+_LACKS: Mapping[Course, str] = MappingProxyType(
+    {
+        Course.PAUSE: _NO_PAUSE,
+        Course.RESUME: _NO_PAUSE,
+        Course.DRILL_START: _NO_DRILL,
+        Course.DRILL_STOP: _NO_DRILL,
+        Course.CREATE: _NOT_YET,
+        Course.DELETE: _NOT_YET,
+    }
+)
+_RE_ESTABLISHES = frozenset({Course.SWITCH, Course.REPROTECT})
+_SOURCE = EndGoal(frozenset({State.SOURCE}))
+_PROVEN = EndGoal(frozenset({State.SOURCE}), proven=True)
+_REPLICA = EndGoal(
+    frozenset({State.REPLICA}), passing=frozenset({State.SYNCING, State.DEMOTING}), healthy=True
+)
+_QUIET_REPLICA = EndGoal(frozenset({State.REPLICA}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """The pair with its ends named by what they shall be, and what the recipe was told."""
+
+    side: Side
+    pair: Pair
+    told: Mapping[str, Scalar]
+
+    @property
+    def new(self) -> Observation:
+        return self.pair.end(self.side)
+
+    @property
+    def old(self) -> Observation:
+        return self.pair.end(self.side.other)
+
+    def goal(self, *, new: EndGoal | None = None, old: EndGoal | None = None) -> Goal:
+        return Goal(new, old) if self.side is Side.LOCAL else Goal(old, new)
+
+    @property
+    def unused_source(self) -> EndGoal:
+        """The old source, that nobody uses: proven, or said where it cannot be read."""
+        unused = Unused.SAID if self.told.get("quiesced") else Unused.PROVEN
+        return EndGoal(frozenset({State.SOURCE}), unused=unused)
+
+    @property
+    def done(self) -> Goal:
+        return self.goal(new=_PROVEN, old=_REPLICA)
 
 
 class TridentRecipe:
-    """Fits `core.plans.Recipe`."""
+    """Fits `core.plans.Recipe`.
+
+    `arguments`: `snapshot`, the handle to promote at, or None; `quiesced`, whether a person says that nobody uses the
+    old source where that cannot be read.
+    """
 
     @property
     def declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Nothing is made, so nothing must be declared."""
         return (), ()
 
+    @property
+    def lacks(self) -> Mapping[Course, str]:
+        return _LACKS
+
+    @property
+    def switches_to_snapshot(self) -> bool:
+        """A handle stands for the snapshot and the copy that would be made (design §4)."""
+        return True
+
+    def bars(self, course: Course, new_source: Side, pair: Pair) -> tuple[Evidence, ...]:
+        """The way back must be known: Trident replaces a policy that it does not take without a word (CT §7)."""
+        scene = _Scene(new_source, pair, {})
+        if course not in _RE_ESTABLISHES:
+            return ()
+        return (*_unknown_policy(scene), *(_unproven_survivor(scene) if course is Course.REPROTECT else ()))
+
     def steps(
         self, course: Course, new_source: Side, pair: Pair, arguments: Mapping[str, Scalar]
     ) -> tuple[Step, ...]:
-        """No step of any course."""
+        """The steps of `course` that are still to be made so that `new_source` is the source."""
+        made = _COURSES.get(course)
+        return made(_Scene(new_source, pair, arguments)) if made is not None else ()
+
+
+def _unknown_policy(scene: _Scene) -> tuple[Evidence, ...]:
+    named = next((end for end in (scene.old, scene.new) if end.vendor.get("replication_policy")), None)
+    if named is None:
+        value = "neither end names a policy, and what ONTAP takes then keeps no schedule (CT 7): name one"
+        return (fact("replication policy", value, scene.old),)
+    if named.mode is None:
+        policy = named.vendor["replication_policy"]
+        value = f"whether {policy} mirrors synchronously is not known: say it under backends.{named.backend}.policies"
+        return (fact("replication policy", value, named),)
+    return ()
+
+
+def _unproven_survivor(scene: _Scene) -> tuple[Evidence, ...]:
+    """What it holds would replace what the other end has (CT §13: the peer verified promoted)."""
+    if not scene.new.unproven:
         return ()
+    value = f"{scene.new.doubt}; read access to ONTAP (ontap: in the configuration) can prove it"
+    return (fact("promotion not proven", value, scene.new),)
+
+
+# -- planned ----------------------------------------------------------------------------------------------------
+
+
+def _switch(scene: _Scene) -> tuple[Step, ...]:
+    last = _re_establishing(scene)
+    if _is_being_promoted(scene.new):
+        return (_promoting(scene), last)
+    if scene.new.state is State.SOURCE:
+        return _re_establish(scene)
+    handle = scene.told.get("snapshot")
+    if handle or scene.new.mode is Mode.SYNCHRONOUS:  # everything is there, or is known to be
+        return (_promote(scene, handle), last)
+    return (_snapshot(scene), _copy(scene, scene.unused_source), _promote(scene, None), last)
+
+
+def _is_being_promoted(new: Observation) -> bool:
+    """On its way, or said to be there, which is not enough."""
+    return new.state is State.PROMOTING or (new.state is State.SOURCE and new.unproven)
+
+
+def _snapshot(scene: _Scene) -> Step:
+    return Step(
+        name=SNAPSHOT,
+        side=scene.side.other,
+        action=SNAPSHOT,
+        begins=scene.goal(new=_QUIET_REPLICA, old=scene.unused_source),
+        goal=Goal(),
+        deadline_seconds=SNAPSHOT_SECONDS,
+        errand=True,
+        carries=frozenset({OPERATION}),
+        sentence=f"a snapshot of what is on {scene.old.backend}, that nobody uses any more",
+    )
+
+
+def _copy(scene: _Scene, source: EndGoal, *, last: bool = True) -> Step:
+    what = "that snapshot" if last else "what was written until now"
+    return Step(
+        name=COPY,
+        side=scene.side if last else scene.side.other,
+        action=COPY,
+        begins=scene.goal(new=_QUIET_REPLICA if last else source, old=source if last else _QUIET_REPLICA),
+        goal=Goal(),
+        deadline_seconds=PATIENT_SECONDS,
+        errand=True,
+        carries=frozenset({OPERATION, SNAPSHOT} if last else {OPERATION}),
+        sentence=f"{scene.new.backend if last else scene.old.backend} fetches {what}",
+    )
+
+
+def _promote(scene: _Scene, handle: Scalar) -> Step:
+    made = not handle and scene.new.mode is not Mode.SYNCHRONOUS
+    return Step(
+        name=PROMOTE,
+        side=scene.side,
+        action=PROMOTE,
+        arguments={"snapshot": handle} if handle else {},
+        begins=scene.goal(new=_QUIET_REPLICA, old=scene.unused_source),
+        goal=scene.goal(new=_PROVEN),
+        moves=((scene.side, State.REPLICA, State.PROMOTING),),
+        deadline_seconds=PATIENT_SECONDS,
+        carries=frozenset({OPERATION, SNAPSHOT} if made else {OPERATION}),
+        sentence=f"{scene.new.backend} is promoted" + (" at that snapshot" if made else ""),
+    )
+
+
+def _promoting(scene: _Scene, *, seconds: float = PATIENT_SECONDS) -> Step:
+    return _wait(
+        scene, PROMOTE, scene.goal(new=_PROVEN), f"{scene.new.backend} is being promoted", seconds=seconds
+    )
+
+
+def _re_establish(scene: _Scene) -> tuple[Step, ...]:
+    """What is left once the new source is promoted."""
+    if scene.done.met_by(scene.pair):
+        return ()
+    if scene.old.state is State.SOURCE and not scene.old.changing:
+        return (_re_establishing(scene),)
+    sentence = f"{scene.old.backend} becomes the replica of {scene.new.backend}"
+    return (_wait(scene, REESTABLISH, scene.done, sentence),)
+
+
+def _re_establishing(scene: _Scene, *, unplanned: bool = False) -> Step:
+    """Told to the old source, which drops what it alone holds. It names the new one as its counterpart then."""
+    new = scene.new
+    way = {"policy": new.vendor.get("replication_policy"), "schedule": new.vendor.get("replication_schedule")}
+    return Step(
+        name=REESTABLISH,
+        side=scene.side.other,
+        action=REESTABLISH,
+        arguments={"remote": new.resource, **{name: value for name, value in way.items() if value}},
+        begins=scene.goal(new=_PROVEN, old=scene.unused_source),
+        goal=scene.done,
+        moves=((scene.side.other, State.SOURCE, State.DEMOTING),),
+        deadline_seconds=PATIENT_SECONDS,
+        unplanned=unplanned,
+        sentence=f"{scene.old.backend} becomes the replica of {new.backend}",
+    )
+
+
+# -- unplanned, and after it ------------------------------------------------------------------------------------
+
+
+def _takeover(scene: _Scene) -> tuple[Step, ...]:
+    new = scene.new
+    if _is_being_promoted(new):
+        return (_promoting(scene, seconds=UNPLANNED_SECONDS),)
+    if new.state is State.SOURCE:
+        return ()
+    handle = scene.told.get("snapshot")
+    state = new.state if new.state is not None else State.REPLICA
+    replica = (scene.side, State.REPLICA, State.PROMOTING)
+    from_failed = ((scene.side, State.FAILED, State.REPLICA), replica)
+    step = Step(
+        name=PROMOTE,
+        side=scene.side,
+        action=PROMOTE,
+        arguments={"snapshot": handle} if handle else {},
+        begins=scene.goal(new=EndGoal(frozenset({state}))),
+        goal=scene.goal(new=_PROVEN),
+        moves=from_failed if state is State.FAILED else (replica,),
+        deadline_seconds=UNPLANNED_SECONDS,
+        unplanned=True,
+        carries=frozenset({OPERATION}),
+        sentence=f"{new.backend} takes over alone, at its last consistent point",
+    )
+    return (step,)
+
+
+def _reprotect(scene: _Scene) -> tuple[Step, ...]:
+    if scene.old.state is State.SOURCE and not scene.old.changing:
+        return (_re_establishing(scene, unplanned=True),)
+    return _re_establish(scene)
+
+
+# -- the roles stay as they are: `new` is the source, `old` its replica -----------------------------------------
+
+
+def _sync(scene: _Scene) -> tuple[Step, ...]:
+    return (_copy(scene, _SOURCE, last=False),)
+
+
+def _wait(scene: _Scene, name: str, goal: Goal, sentence: str, *, seconds: float = PATIENT_SECONDS) -> Step:
+    return Step(
+        name=name,
+        side=scene.side,
+        action=None,
+        begins=Goal(),
+        goal=goal,
+        deadline_seconds=seconds,
+        sentence=sentence,
+    )
+
+
+_COURSES: Mapping[Course, Callable[[_Scene], tuple[Step, ...]]] = MappingProxyType(
+    {
+        Course.SWITCH: _switch,
+        Course.TAKEOVER: _takeover,
+        Course.REPROTECT: _reprotect,
+        Course.SYNC: _sync,
+    }
+)

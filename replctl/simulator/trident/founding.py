@@ -13,12 +13,12 @@ from replctl.simulator.kubernetes.kinds import (
 from replctl.simulator.kubernetes.stamps import stamp
 from replctl.simulator.kubernetes.statuses import Object
 from replctl.simulator.ontap.fabric import PROTECTED, READ_WRITE, Volume
+from replctl.simulator.scene import SNAPSHOT_CLASS_NAME
 from replctl.simulator.trident.relations import ESTABLISHED, PROMOTED
 from replctl.simulator.trident.site import MIRROR_ANNOTATION, PROVISIONER, Site
 from replctl.simulator.trident.volumes import Provisioner
 
 STORAGE_CLASS_NAME = "mirrored"
-SNAPSHOT_CLASS_NAME = "trident-snaps"
 _NAMESPACES = ("default", "kube-system", "trident")
 _SIZE = "20Gi"
 

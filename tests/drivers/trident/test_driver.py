@@ -1,4 +1,4 @@
-"""The driver of a cluster: it writes nothing, and knows which volume its pods are given."""
+"""The driver of a cluster: it changes what was seen, and knows which volume its pods are given."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from estates import MIRRORS, Cluster
 from worlds import World, a_world
 
 from replctl.core.breaker import BreakerSettings
-from replctl.core.errors import NotFound, Unsupported
+from replctl.core.errors import NotFound, Outdated
 from replctl.core.model import End, Observation
 from replctl.core.retry import RetryPolicy
 from replctl.core.secrets import Secret
@@ -56,10 +57,14 @@ def see(driver: TridentDriver, world: World, end: End) -> Observation:
     return driver.observe([end], look(world))[end]
 
 
-def test_nothing_is_ever_sent(driver: TridentDriver, world: World) -> None:
+def test_what_is_no_longer_as_it_was_seen_is_left_alone(driver: TridentDriver, world: World) -> None:
     seen = see(driver, world, LEDGER)
-    with pytest.raises(Unsupported, match="kubectl"):
-        driver.act(LEDGER, "promote", {}, seen, look(world))
+    other = Cluster(world.simulator, "k8s-west")
+    other.patch(f"{MIRRORS.format('bank')}/ledger-dr", {"metadata": {"labels": {"touched": "yes"}}})
+    other.connection.close()
+    world.control.clear_requests()
+    with pytest.raises(Outdated, match="nothing was sent"):
+        driver.act(LEDGER, "promote", {"operation": "op-1"}, seen, look(world))
     assert world.changes() == []
 
 

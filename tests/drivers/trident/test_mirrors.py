@@ -72,10 +72,15 @@ def test_the_contracts_example_is_a_replica() -> None:
     assert seen.vendor["attached"] == 2
 
 
-def test_no_change_is_permitted() -> None:
-    seen = see(body())
-    assert seen.permits == frozenset()
-    assert seen.unsupported is not None
+def test_what_is_permitted_hangs_on_the_state_and_on_nothing_that_is_going_away() -> None:
+    assert see(body()).permits == {"failover_unplanned", "proven_copy"}
+    source = see(body("promoted", "promoted"))
+    assert source.permits == {"failover_planned", "reprotect", "step_down"}
+    assert (source.in_use, source.unsupported) == (2, None)
+    going = body()
+    going["metadata"]["deletionTimestamp"] = "2031-02-03T04:05:06Z"
+    assert see(going).unsupported is not None
+    assert see(body(localVolumeHandle=":tri_pvc_91cd")).unsupported is not None
 
 
 @pytest.mark.parametrize(
