@@ -167,10 +167,9 @@ def test_its_links_lead_somewhere() -> None:
 def test_what_it_says_is_not_there_is_not_there() -> None:
     (section,) = re.findall(r"^## Not yet\n(.*?)^## ", README, re.DOTALL | re.MULTILINE)
     there = set(command().commands)
-    named = set(re.findall(r"`([a-z]+)", section)) - {"status"}
+    named = set(re.findall(r"`([a-z]+)", section))
     assert named
     assert named & there == set()
-    assert "watch" not in {option.name for option in command().commands["status"].params}
     end = Observation(backend="k8s-west", observed_at=0.0)
     steps = TridentRecipe().steps(Course.SWITCH, Side.LOCAL, Pair(end, end), {})
     made = TridentRecipe().steps(Course.CREATE, Side.LOCAL, Pair(end, end), {})

@@ -13,17 +13,25 @@ from replctl.cli.options import Choosing, Common, Looking, OneName, OptionalName
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from replctl.cli.output import Format
     from replctl.cli.session import Session
     from replctl.core.model import Acknowledgements, Intent, Replication
-    from replctl.core.results import OperationResult
+    from replctl.core.results import OperationResult, StatusReport
 
 HISTORY_SHOWN = 100
+LEAST_EVERY_SECONDS = 1.0
 
 
 def status(
     context: typer.Context,
     *,
     names: OptionalNames = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again and again, on a terminal as a live screen.")
+    ] = False,
+    every: Annotated[
+        str, typer.Option("--every", metavar="DURATION", help="From one look of --watch to the next.")
+    ] = "5s",
     choosing: Choosing,
     looking: Looking,
     common: Common,
@@ -32,27 +40,60 @@ def status(
 
     The exit code says whether all backends answered (0), some (3) or none (11); health never changes it.
     """
-    from replctl.cli import documents, tables
-    from replctl.cli.output import Format
+    from contextlib import nullcontext
+
     from replctl.cli.session import opened
     from replctl.engine import Request
     from replctl.settings.yamlmarks import uncollected  # thousands of lines live until they are shown
 
-    with uncollected(), opened(context.obj, common, looking) as session:
-        request = Request(
-            probe=looking.probe, cancel=session.interrupts.cancel, began_at=session.here.began_at
-        )
+    every_seconds = _every(every, common.output) if watch else None
+    with nullcontext() if watch else uncollected(), opened(context.obj, common, looking) as session:
         which = chosen(session, names, choosing)
+
+        def look(began_at: float) -> StatusReport:
+            request = Request(probe=looking.probe, cancel=session.interrupts.cancel, began_at=began_at)
+            return session.services.engine.status(which, request)
+
+        if every_seconds is not None:
+            from replctl.cli import watching
+
+            return watching.watch(
+                session,
+                lambda: look(session.here.clock.monotonic()),
+                lambda report: _show_status(session, report),
+                every_seconds,
+            )
         with session.progress.looking(f"{len(which)} replications"):
-            report = session.services.engine.status(which, request)
-        output = session.output
-        if output.format.is_document:
-            output.document(documents.status(report))
-        elif output.format is Format.NAME:
-            output.text("".join(f"{each.replication.key}\n" for each in tables.worst_first(report)))
-        else:
-            output.data(tables.status(report, output.width, wide=output.format is Format.WIDE))
+            report = look(session.here.began_at)
+        _show_status(session, report)
         return int(report.exit_code)
+
+
+def _every(every: str, asked: Format) -> float:
+    """Seconds from one look to the next; raises InvalidInput, also where a format has no room for several."""
+    from replctl.cli.options import seconds
+    from replctl.cli.output import Format
+    from replctl.core.errors import InvalidInput
+
+    every_seconds = seconds("--every", every) or 0.0
+    if every_seconds < LEAST_EVERY_SECONDS:
+        raise InvalidInput(f"--every {every}: every backend is asked each time; at least 1s")
+    if asked in (Format.JSON, Format.YAML):
+        raise InvalidInput(f"-o {asked.value} is one document, and --watch tells one a look: -o jsonl")
+    return every_seconds
+
+
+def _show_status(session: Session, report: StatusReport) -> None:
+    from replctl.cli import documents, tables
+    from replctl.cli.output import Format
+
+    output = session.output
+    if output.format.is_document:
+        output.document(documents.status(report))
+    elif output.format is Format.NAME:
+        output.text("".join(f"{each.replication.key}\n" for each in tables.worst_first(report)))
+    else:
+        output.data(tables.status(report, output.width, wide=output.format is Format.WIDE))
 
 
 def plan(

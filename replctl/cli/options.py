@@ -46,7 +46,8 @@ class Common:
     """What every command takes."""
 
     output: Annotated[
-        Format, typer.Option("-o", "--output", metavar="FORMAT", help="table, wide, json, yaml or name.")
+        Format,
+        typer.Option("-o", "--output", metavar="FORMAT", help="table, wide, json, jsonl, yaml or name."),
     ] = Format.TABLE
     config: Annotated[
         Path | None,

@@ -36,12 +36,13 @@ class Format(StrEnum):
     TABLE = "table"
     WIDE = "wide"
     JSON = "json"
+    JSONL = "jsonl"
     YAML = "yaml"
     NAME = "name"
 
     @property
     def is_document(self) -> bool:
-        return self in (Format.JSON, Format.YAML)
+        return self in (Format.JSON, Format.JSONL, Format.YAML)
 
 
 class Colour(StrEnum):
@@ -57,9 +58,12 @@ def harmless(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
-def to_json(document: object) -> str:
-    """One document, readable as far as it is printable; what a terminal might obey is escaped."""
-    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+def to_json(document: object, *, indent: int | None = 2) -> str:
+    """One document, readable as far as it is printable; what a terminal might obey is escaped.
+
+    Without an indent it stands on one line.
+    """
+    text = json.dumps(document, ensure_ascii=False, indent=indent, allow_nan=False) + "\n"
     if text.replace("\n", "").isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
@@ -116,6 +120,11 @@ class Output:
         """Whether a line that redraws itself can be shown."""
         return not self.quiet and is_terminal(self.stderr) and self.environ.get("TERM") != "dumb"
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody reads the data any more."""
+        return id(self.stdout) in self._gone
+
     def data(self, lines: Iterable[Line]) -> None:
         self._print(self.stdout, lines)
 
@@ -124,7 +133,10 @@ class Output:
         self._write(self.stdout, text)
 
     def document(self, document: object) -> None:
-        self.text(to_yaml(document) if self.format is Format.YAML else to_json(document))
+        if self.format is Format.YAML:
+            self.text(to_yaml(document))
+        else:
+            self.text(to_json(document, indent=None if self.format is Format.JSONL else 2))
 
     def say(self, lines: Iterable[Line]) -> None:
         """Commentary on stderr; silent with `-q`."""

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from replctl.cli import terminal
 from replctl.cli.lines import Line, Role, Span, dim, line, strong
-from replctl.cli.output import PAINT, Output, harmless
+from replctl.cli.output import Output
 from replctl.clock import Clock
 from replctl.core import events
 from replctl.core.durations import format_duration, format_time
@@ -22,8 +23,8 @@ from replctl.core.fleet import WAVE_GOES_ON
 from replctl.core.states import shown
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
     from rich.live import Live
+    from rich.text import Text
 
 REFRESHES_PER_SECOND = 4
 STILL_SECONDS = 60.0  # off a terminal: a wait that goes on is told again after so long
@@ -132,24 +133,13 @@ class Progress:
             self._output.say(lines)
             return
         for each in lines:
-            self._live.console.print(_rich(each), soft_wrap=True)
+            self._live.console.print(terminal.text([each]), soft_wrap=True)
 
     def _make_live(self) -> Live:
-        from rich.console import Console
         from rich.live import Live
 
-        coloured = self._output.coloured(self._output.stderr)
-        console = Console(
-            file=self._output.stderr,
-            width=self._output.message_width,
-            force_terminal=True,
-            no_color=not coloured,
-            highlight=False,
-            markup=False,
-            emoji=False,
-        )
         return Live(
-            console=console,
+            console=terminal.console(self._output, self._output.stderr, self._output.message_width),
             get_renderable=self._render,
             refresh_per_second=REFRESHES_PER_SECOND,
             transient=True,
@@ -157,10 +147,7 @@ class Progress:
             redirect_stderr=False,
         )
 
-    def _render(self) -> RenderableType:
-        from rich.console import Group
-        from rich.text import Text
-
+    def _render(self) -> Text:
         with self._lock:
             running, wave = list(self._running.values()), self._wave
         now = self._clock.monotonic()
@@ -169,7 +156,7 @@ class Progress:
             lines = [of_wave(wave, len(running), now), *lines]
         if self._looking is not None and now - self._looking[1] >= WORTH_SAYING_SECONDS:
             lines = [_looks(*self._looking, now), *lines]
-        return Group(*(_rich(each) for each in lines)) if lines else Text("")
+        return terminal.text(lines)
 
 
 def told(event: events.Event, verbosity: int, *, live: bool) -> list[Line]:
@@ -262,9 +249,3 @@ def of_wave(wave: Wave, running: int, now: float) -> Line:
         *([failed] if failed else []),
         f", of {began.members}, {elapsed}",
     )
-
-
-def _rich(spans: Line) -> RenderableType:
-    from rich.text import Text
-
-    return Text.from_ansi("".join(f"{PAINT[span.role]}{harmless(span.text)}\x1b[0m" for span in spans))

@@ -44,6 +44,18 @@ ADVICE: Mapping[Health, str] = {
 }
 
 NOT_TOLD = "whether it is well is not told by what was read: replctl explain {key}"
+_HEADERS = ("NAME", "STATE", "MODE", "HEALTH", "POINT", "LOCAL", "PEER")
+_WIDE_HEADERS = (
+    "WANTED",
+    "IN SYNC",
+    "RPO",
+    "GROUP",
+    "OPERATION",
+    "TESTED",
+    "READ",
+    "LOCAL SAYS",
+    "PEER SAYS",
+)
 NOT_REPLICATED = "neither side is replicated: replctl create {key}"
 
 
@@ -58,25 +70,17 @@ def status(report: StatusReport, width: int | None, *, wide: bool = False) -> li
     if not report.replications:
         return [line("no replications are configured")]
     ordered = worst_first(report)
-    rows = [_row(each, report.observed_at, wide) for each in ordered]
-    headers = ["NAME", "STATE", "MODE", "HEALTH", "POINT", "LOCAL", "PEER"]
-    if wide:
-        headers += [
-            "WANTED",
-            "IN SYNC",
-            "RPO",
-            "GROUP",
-            "OPERATION",
-            "TESTED",
-            "READ",
-            "LOCAL SAYS",
-            "PEER SAYS",
-        ]
-    lines = table(headers, rows, width, remark="MESSAGE")
+    rows = [row(each, report.observed_at, wide=wide) for each in ordered]
+    lines = table(status_headers(wide=wide), rows, width, remark="MESSAGE")
     return [*lines, *status_footer(report, ordered, width)]
 
 
-def _row(status: ReplicationStatus, now: float, wide: bool) -> Row:
+def status_headers(*, wide: bool = False) -> list[str]:
+    return [*_HEADERS, *(_WIDE_HEADERS if wide else ())]
+
+
+def row(status: ReplicationStatus, now: float, *, wide: bool = False) -> Row:
+    """The line of one replication; its remark is what there is to say of it."""
     cells = [
         Span(status.replication.key, Role.STRONG),
         _state(status),

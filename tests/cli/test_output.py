@@ -105,7 +105,7 @@ def test_widths_follow_the_terminal() -> None:
 
 
 def test_formats_know_whether_they_are_documents() -> None:
-    assert [each for each in Format if each.is_document] == [Format.JSON, Format.YAML]
+    assert [each for each in Format if each.is_document] == [Format.JSON, Format.JSONL, Format.YAML]
 
 
 def test_a_table_cuts_no_cell() -> None:
