@@ -16,7 +16,8 @@ from replctl.core.durations import format_duration, format_time
 
 SILENT_SECONDS = 600.0  # without a tick for so long it is not healthy
 STALLED_SECONDS = 300.0  # one tick that takes so long is stalled
-WINDOW_SECONDS = 600.0  # in which our own errors are counted
+WINDOW_SECONDS = 600.0  # in which our own errors are counted …
+SAMPLE_SECONDS = 5.0  # … by so many at once, however many reconciles there are
 LEAST_SAMPLES = 10  # below which a rate says nothing
 HIGHEST_ERROR_RATE = 0.5
 WELL = "All systems operational"
@@ -49,6 +50,15 @@ class Part:
     message: str
 
 
+@dataclass(slots=True)
+class _Sample:
+    """How many reconciles there were within a few seconds, and how many failed by a mistake of our own."""
+
+    since: float
+    count: int = 0
+    ours: int = 0
+
+
 class HealthBook:
     """Written by the loop, read by the server's threads."""
 
@@ -58,7 +68,7 @@ class HealthBook:
         self._started = clock.monotonic()
         self._ticked: tuple[float, float] | None = None  # monotonic, wall
         self._ticking_since: float | None = None
-        self._errors: deque[tuple[float, bool]] = deque()
+        self._samples: deque[_Sample] = deque()
         self._parts: dict[str, Part] = {}
         self._ready = False
 
@@ -76,7 +86,12 @@ class HealthBook:
     def counted(self, *, ours: bool) -> None:
         """One reconcile more; `ours`: it failed by a mistake of the daemon's own."""
         with self._lock:
-            self._errors.append((self._clock.monotonic(), ours))
+            now = self._clock.monotonic()
+            if not self._samples or now - self._samples[-1].since >= SAMPLE_SECONDS:
+                self._forget_before(now - WINDOW_SECONDS)
+                self._samples.append(_Sample(now))
+            self._samples[-1].count += 1
+            self._samples[-1].ours += ours
 
     def part(self, name: str, *, present: bool, message: str) -> None:
         with self._lock:
@@ -138,11 +153,13 @@ class HealthBook:
         return f"High error rate: {rate:.0%} of the last {samples} reconciles" if high else None
 
     def _error_rate(self) -> tuple[float, int]:
-        horizon = self._clock.monotonic() - WINDOW_SECONDS
-        while self._errors and self._errors[0][0] < horizon:
-            self._errors.popleft()
-        samples = len(self._errors)
-        return (sum(ours for _, ours in self._errors) / samples if samples else 0.0), samples
+        self._forget_before(self._clock.monotonic() - WINDOW_SECONDS)
+        samples = sum(each.count for each in self._samples)
+        return (sum(each.ours for each in self._samples) / samples if samples else 0.0), samples
+
+    def _forget_before(self, horizon: float) -> None:
+        while self._samples and self._samples[0].since < horizon:
+            self._samples.popleft()
 
 
 def _check(name: str, trouble: str | None) -> CheckDocument:

@@ -17,7 +17,7 @@ from replctl.clock import Cancel, Clock
 from replctl.core import reconciling
 from replctl.core.counts import reconciled
 from replctl.core.durations import format_duration
-from replctl.core.errors import InvalidConfiguration, ReplctlError
+from replctl.core.errors import Interrupted, InvalidConfiguration, ReplctlError
 from replctl.core.journal import OperationRecord
 from replctl.core.model import Acknowledgements, Intent, Replication
 from replctl.core.outcomes import Outcome
@@ -148,6 +148,8 @@ class Daemon:
             sentence = deed(self._clock.monotonic())
         except InvalidConfiguration as error:
             sentence = self._take_back(error)
+        except Interrupted:
+            sentence = "told to stop, and did not look to the end"
         except ReplctlError as error:
             self._book.counted(ours=True)
             sentence = f"the tick was cut short, and nothing more is done: {error}"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from worlds import LEDGER, World, a_world
 
-from replctl.bootstrap import assemble
+from replctl.bootstrap import Services, assemble
 from replctl.cli import documents
 from replctl.core.events import ignore
 from replctl.core.metrics import MISSION
@@ -34,9 +34,16 @@ class Running:
     """A daemon in this process, ticked by hand."""
 
     def __init__(
-        self, world: World, daemon: Daemon, book: HealthBook, said: io.StringIO, wakes: Wakes
+        self,
+        world: World,
+        services: Services,
+        daemon: Daemon,
+        book: HealthBook,
+        said: io.StringIO,
+        wakes: Wakes,
     ) -> None:
         self.world = world
+        self.services = services
         self.daemon = daemon
         self.book = book
         self.wakes = wakes
@@ -102,7 +109,7 @@ def running(world: World, *, allow_shrink: bool = False, **environ: str) -> Iter
             allow_shrink=allow_shrink,
         )
         try:
-            yield Running(world, daemon, book, said, wakes)
+            yield Running(world, services, daemon, book, said, wakes)
         finally:
             wakes.stop.set()
             daemon.settle(DONE_SECONDS)

@@ -8,7 +8,7 @@ questions, what is remembered between them, and that a change is sent to the ses
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Lock
 from types import MappingProxyType
 from typing import Any, Protocol, Self
@@ -59,6 +59,9 @@ KIND = "powerstore"
 BASE_PATH = "/api/rest"
 DISCOVERY_TTL_SECONDS = 300.0
 CLOCK_TTL_SECONDS = 60.0
+CLOCK_STEP_SECONDS = (
+    1.0  # by which our wall clock is said to have been set, and not to have gone wrong by itself
+)
 NO_NAMES = NoNames()
 CONFIRMED_SECONDS = 2.0  # a name confirmed so shortly before a change need not be asked again
 REMOTE_SYSTEMS = "/remote_system"
@@ -86,6 +89,24 @@ class ArraySettings(Protocol):
     def clock_margin_seconds(self) -> float | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _KeptClock:
+    """A reading of the array's clock, with what our own two clocks said then."""
+
+    reading: ClockReading
+    monotonic: float
+    wall: float
+
+    @classmethod
+    def of(cls, reading: ClockReading, clock: Clock) -> _KeptClock:
+        return cls(reading, clock.monotonic(), clock.now())
+
+    def holds(self, clock: Clock) -> bool:
+        """Whether it is young, and our wall clock was not set meanwhile."""
+        age = clock.monotonic() - self.monotonic
+        return age < CLOCK_TTL_SECONDS and abs(clock.now() - self.wall - age) < CLOCK_STEP_SECONDS
+
+
 class PowerStoreDriver:
     """One array. `observe` never raises for its trouble; `act` sends a change at most once."""
 
@@ -111,7 +132,7 @@ class PowerStoreDriver:
         self._lock = Lock()
         self._release: Release | None = None
         self._version: str | None = None
-        self._clock_read: tuple[float, ClockReading] | None = None
+        self._clock_read: _KeptClock | None = None
         self._recipe = PowerStoreRecipe()
         self._policies = Policies(self._reader, client, backend)
 
@@ -251,8 +272,8 @@ class PowerStoreDriver:
     def _read_clock(self, look: Look) -> ClockReading | None:
         """The array's clock against ours, at most a minute old; None when it cannot be read."""
         with self._lock:
-            if self._clock_read and self._clock.monotonic() - self._clock_read[0] < CLOCK_TTL_SECONDS:
-                return self._clock_read[1]
+            if self._clock_read and self._clock_read.holds(self._clock):
+                return self._clock_read.reading
         try:
             answer = self._reader.simple(CLUSTER, _ALL, look)
         except Interrupted:
@@ -263,7 +284,7 @@ class PowerStoreDriver:
         said = _first(answer.body).get("system_time")
         reading = clock_reading(said, answer.sent_at, answer.received_at)
         with self._lock:
-            self._clock_read = (self._clock.monotonic(), reading) if reading is not None else None
+            self._clock_read = _KeptClock.of(reading, self._clock) if reading is not None else None
         return reading
 
     def _read_remotes(self, release: Release | None, look: Look) -> Mapping[str, Row]:

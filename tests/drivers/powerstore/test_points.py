@@ -10,6 +10,7 @@ from arrays import LEDGER, NAME, Arrays
 from replctl.core.model import State
 
 ROUNDS = 60
+TWO_READINGS_SECONDS = 2.0  # each to the second
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -81,6 +82,17 @@ def test_the_clock_is_measured_once_a_minute(arrays: Arrays) -> None:
     arrays.control.advance(2)
     arrays.see(LEDGER)
     assert arrays.asked().count("cluster") == 1
+
+
+@pytest.mark.parametrize("seconds", [86_400.0, -86_400.0])
+def test_a_point_stays_where_it_is_when_our_own_clock_is_set(arrays: Arrays, seconds: float) -> None:
+    before = arrays.see(LEDGER).point
+    arrays.clock.offset_seconds = seconds
+    after = arrays.see(LEDGER).point
+    assert before is not None
+    assert after is not None
+    assert None not in (before.at, after.at)
+    assert abs(after.at - seconds - before.at) <= TWO_READINGS_SECONDS
 
 
 def test_a_synchronous_replica_holds_all_while_it_is_in_step(arrays: Arrays) -> None:
