@@ -1,7 +1,8 @@
 """One request over the wire: built, sent with TLS within its deadline, and httpx's failures in our words.
 
 Knows where a backend is (`Connection`) and what a failure proves about a request; nothing of sessions, retries
-or what an answer means.
+or what an answer means. Of httpx it uses requests, answers and the transport, and not the client: redirects,
+cookies, netrc and proxies out of the environment are what we must not have, and cost a third of every request.
 
 A change is sent on a connection of its own. On a kept one it could meet a server that is just closing it, and
 nobody could tell whether it had been read; a handshake is a small price for that doubt. Only what provably never
@@ -10,7 +11,6 @@ left may be sent again: the error is one of connecting *and* no byte of the requ
 
 from __future__ import annotations
 
-import http.cookiejar
 import socket
 import ssl
 import tempfile
@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -48,6 +49,13 @@ from replctl.resilience import Look, NotAsked
 
 HTTPS_PORT = 443
 CORRELATION_HEADER = "X-Correlation-ID"
+ALWAYS_SENT = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+    "User-Agent": "replctl",
+}
+ADDRESSES_KEPT = 256  # a backend is asked the same few things again and again; reading an address costs more
 EXPIRED_CERTIFICATE, NOT_YET_VALID, WRONG_HOST, WRONG_ADDRESS = 10, 9, 62, 64  # OpenSSL's X509_V_ERR_*
 
 
@@ -183,15 +191,15 @@ class Course:
 
 @dataclass(slots=True, eq=False)
 class _Made:
-    """An httpx client, what it was made for, and how many requests are under way in it."""
+    """Pools of connections, what they were made for, and how many requests are under way in them."""
 
-    client: httpx.Client
+    transport: Transport
     tls: Tls
     users: int = 0
 
 
 class Wire:
-    """The httpx client, made when it is first needed; sends one request and gives back whatever answer comes.
+    """Pools of connections, made when first needed; sends one request and gives back whatever answer comes.
 
     `tls` tells how things stand with certificates now, where they are renewed while we run: connections of before
     are not used any more, and those that are in use end with what they are used for.
@@ -241,7 +249,7 @@ class Wire:
         try:
             message = self._build(made, request, sign_in, fresh=True, course=course)
             with self._network.until(self._patience(look), look.cancel):
-                response = made.client.send(message, auth=None, stream=True)
+                response = made.transport.handle_request(message)
                 if response.is_success:
                     stream = Stream(
                         response,
@@ -263,7 +271,7 @@ class Wire:
         with self._making:
             self._closed = True
             for made in (*self._retired, *([self._made] if self._made is not None else [])):
-                made.client.close()
+                made.transport.close()
 
     def _refuse_in_vain(self, look: Look) -> None:
         if self._closed:
@@ -279,7 +287,7 @@ class Wire:
             # a change that was sent is waited for, cancelled or not: giving up would only make its outcome unknown
             cancel, until = (None, look.deadline) if request.changes else (look.cancel, self._patience(look))
             with self._network.until(until, cancel):
-                return self._drain(made.client.send(message, auth=None, stream=True), course)
+                return self._drain(made.transport.handle_request(message), course)
 
     @staticmethod
     def _drain(response: httpx.Response, course: Course) -> Answer:
@@ -301,16 +309,18 @@ class Wire:
         if not request.path.startswith("/"):
             raise ValueError(f"{request.path!r} is not a path on the backend")
         read = request.read_timeout_seconds or self._connection.read_timeout_seconds
-        extensions: dict[str, Any] = {"trace": course, FRESH: fresh}
+        timeout = httpx.Timeout(read, connect=self._connection.connect_timeout_seconds)
+        extensions: dict[str, Any] = {"timeout": timeout.as_dict(), "trace": course, FRESH: fresh}
         if made.tls.server_name is not None:
             extensions["sni_hostname"] = made.tls.server_name
-        return made.client.build_request(
+        headers = httpx.Headers(ALWAYS_SENT)
+        headers.update(_encoded({**_correlation(), **sign_in, **(request.headers or {})}))
+        where = self._connection.origin + self._connection.base_path + request.path
+        return httpx.Request(
             request.method,
-            self._connection.origin + self._connection.base_path + request.path,
-            params=request.params,
+            _address(where, tuple((request.params or {}).items())),
             json=request.body,
-            headers=_encoded({**_correlation(), **sign_in, **(request.headers or {})}),
-            timeout=httpx.Timeout(read, connect=self._connection.connect_timeout_seconds),
+            headers=headers,
             extensions=extensions,
         )
 
@@ -323,7 +333,7 @@ class Wire:
             self._give_back(made)
 
     def _take(self) -> _Made:
-        """The client for the certificates of now; the one of before is closed when nobody uses it any more."""
+        """The pools for the certificates of now; those of before are closed when nobody uses them any more."""
         tls = self._tls()
         with self._making:
             before = self._made
@@ -344,19 +354,10 @@ class Wire:
     def _clear(self) -> None:
         for made in [each for each in self._retired if not each.users]:
             self._retired.remove(made)
-            made.client.close()
+            made.transport.close()
 
-    def _make(self, tls: Tls) -> httpx.Client:
-        """No redirects, no netrc, no proxy but ours, and no cookie jar: the session keeps its cookies itself."""
-        transport = Transport(self._context(tls), self._network, self._connection.max_concurrency)
-        no_cookies = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
-        return httpx.Client(
-            transport=transport,
-            trust_env=False,
-            follow_redirects=False,
-            cookies=http.cookiejar.CookieJar(no_cookies),
-            headers={"Accept": "application/json", "User-Agent": "replctl"},
-        )
+    def _make(self, tls: Tls) -> Transport:
+        return Transport(self._context(tls), self._network, self._connection.max_concurrency)
 
     def _context(self, tls: Tls) -> ssl.SSLContext:
         context = context_for(replace(self._connection, tls=tls))
@@ -366,6 +367,11 @@ class Wire:
             text = f"TLS is not verified ({tls.unverified_by}): {whom}"
             self._report(Noticed(topic="tls-not-verified", message=text, backend=self._connection.backend))
         return context
+
+
+@lru_cache(ADDRESSES_KEPT)
+def _address(where: str, params: tuple[tuple[str, str], ...]) -> httpx.URL:
+    return httpx.URL(where, params=dict(params)) if params else httpx.URL(where)
 
 
 def context_for(connection: Connection) -> ssl.SSLContext:
