@@ -1,4 +1,4 @@
-"""replctl in a process of its own whose clock is the simulator's, asked over the control port.
+"""replctl in a process of its own whose clock is the simulator's: read from a file, moved over the control port.
 
 Run as a script: the command line follows. `CRASH_AT` kills the process, as `kill -9` does, right after the
 n-th write to the journal, `CRASH_BEFORE` right before it: then all that was done since the write before it is done,
@@ -9,27 +9,62 @@ from __future__ import annotations
 
 import http.client
 import json
+import mmap
 import os
 import random
 import resource
 import signal
+import struct
 import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 VARIABLE = "WORLD_CONTROL"
+SHOWN = "WORLD_TIME"
 CRASH_AT = "WORLD_CRASH_AT"
 CRASH_BEFORE = "WORLD_CRASH_BEFORE"
 FILE_KIB = "WORLD_FILE_KIB"
 KIB = 1024
+TIME = struct.Struct("d")  # what the file that shows a time consists of
+
+
+def show(clock: Any, path: Path) -> None:
+    """Keep the virtual time of a simulator's clock, which stands still unless moved, in a file as well.
+
+    A command looks at the clock thousands of times, and to ask for it over a socket each time costs more than all
+    the rest of it. Written under the clock's lock, so that nobody sees a world that is ahead of its time.
+    """
+    path.write_bytes(TIME.pack(clock.now()))
+    with path.open("r+b") as file:
+        face = mmap.mmap(file.fileno(), TIME.size)
+    wake = clock.wake  # what is called, under the lock, whenever the time has been moved
+
+    def show_and_wake() -> None:
+        with clock.lock:
+            TIME.pack_into(face, 0, clock.now())
+            wake()
+
+    with clock.lock:
+        clock.wake = show_and_wake
+        clock.wake()
+
+
+def shown(path: str) -> Callable[[], float]:
+    """What reads the time that a file shows."""
+    with Path(path).open("rb") as file:
+        face = mmap.mmap(file.fileno(), TIME.size, access=mmap.ACCESS_READ)
+    return lambda: float(TIME.unpack_from(face)[0])
 
 
 class ControlClock:
-    """The world's time over HTTP; one connection a thread."""
+    """The world's time, moved over HTTP; one connection a thread."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, face: str) -> None:
         self._place = urlsplit(address)
+        self._shown = shown(face)
         self._local = threading.local()
         self._chance = random.Random(os.getpid())
 
@@ -44,7 +79,7 @@ class ControlClock:
         return json.loads(answer.read())["result"]
 
     def now(self) -> float:
-        return float(self._ask("now"))
+        return self._shown()
 
     def monotonic(self) -> float:
         return self.now()
@@ -89,6 +124,7 @@ def crash_at(number: int, *, before: bool) -> None:
 
 
 def main() -> int:
+    sys.modules["click"] = None  # or httpx imports a command line of its own, as it does nowhere else
     from replctl.cli.boundary import main as replctl
 
     for variable in (CRASH_AT, CRASH_BEFORE):
@@ -98,7 +134,7 @@ def main() -> int:
         most = int(os.environ[FILE_KIB]) * KIB
         sys.dont_write_bytecode = True  # cut short, it would break every later run of this tree
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    return replctl(sys.argv[1:], clock=ControlClock(os.environ[VARIABLE]))
+    return replctl(sys.argv[1:], clock=ControlClock(os.environ[VARIABLE], os.environ[SHOWN]))
 
 
 if __name__ == "__main__":

@@ -121,10 +121,14 @@ class World:
     def spawn(
         self, *argv: str, state_dir: Path | None = None, environ: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
-        """One command in a process of its own, over the control port's clock."""
+        """One command in a process of its own, over the world's clock."""
+        face = self.directory / "time"
+        if not face.exists():
+            worldclock.show(self.simulator._clock, face)
         variables = {
             **self.environ(state_dir),
             worldclock.VARIABLE: self.simulator.ready["control"],
+            worldclock.SHOWN: str(face),
             **(environ or {}),
         }
         return subprocess.Popen(
