@@ -183,6 +183,19 @@ class StepDownGuard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionGuards:
+    """The guard that stands before the end of a replication whose replica becomes a volume of its own by it."""
+
+    delete_promotes: Annotated[
+        bool,
+        typer.Option(
+            "--delete-promotes",
+            help="Let the replica's volume be opened to hosts, where to end replication does that (Trident).",
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TakeoverGuards:
     """Flags that answer the guards of an unplanned promotion; without them a promotion is planned or refused."""
 
@@ -238,10 +251,11 @@ def acknowledged(
     takeover: TakeoverGuards | None,
     reprotect: ReprotectGuards | None,
     step_down: StepDownGuard | None = None,
+    deletion: DeletionGuards | None = None,
 ) -> Acknowledgements:
     """The guards that the flags answer; raises InvalidInput for a bound that is none."""
     takeover, reprotect = takeover or TakeoverGuards(), reprotect or ReprotectGuards()
-    step_down = step_down or StepDownGuard()
+    step_down, deletion = step_down or StepDownGuard(), deletion or DeletionGuards()
     bound = takeover.accept_data_loss
     return Acknowledgements(
         peer_is_down=takeover.peer_is_down,
@@ -252,6 +266,7 @@ def acknowledged(
         use_test_copy=takeover.use_test_copy,
         discard_local_changes=reprotect.discard_local_changes,
         source_quiesced=step_down.source_quiesced,
+        delete_promotes=deletion.delete_promotes,
         override_hold=hold.override_hold,
     )
 
@@ -275,6 +290,7 @@ HEADINGS: Mapping[type, str] = {
     TakeoverGuards: "Guards, each answered by its own flag",
     ReprotectGuards: "Guards, each answered by its own flag",
     StepDownGuard: "Guards, each answered by its own flag",
+    DeletionGuards: "Guards, each answered by its own flag",
     HoldGuard: "Guards, each answered by its own flag",
     Looking: "Looking",
     Common: "Everywhere",

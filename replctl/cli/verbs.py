@@ -10,6 +10,7 @@ from replctl.cli.options import (
     Acting,
     Choosing,
     Common,
+    DeletionGuards,
     HoldGuard,
     Looking,
     Names,
@@ -209,8 +210,10 @@ def create(
 ) -> int:
     """Replicate what is not replicated yet, as the file says.
 
-    The end that the file does not make the replica must exist; the file names its protection policy there, which
-    the array has already. Done when the first copy is complete; a policy that is there already is never replaced.
+    The end that the file does not make the replica must exist. On arrays the file names its protection policy there,
+    which the array has already; in clusters the replica's claim must not be there, and the file says of it
+    replication_policy, storage_class, size, and perhaps schedule. Done when the first copy is complete; nothing that
+    is there already is replaced.
     """
     return order(
         context, common, looking, acting, Verb.CREATE, names, choosing, acknowledged(hold, None, None)
@@ -223,18 +226,18 @@ def delete(
     names: Names = None,
     choosing: Choosing,
     acting: Acting,
+    deletion: DeletionGuards,
     hold: HoldGuard,
     looking: Looking,
     common: Common,
 ) -> int:
     """End replication on both sides; no volume is removed.
 
-    The source loses its protection policy and its hosts go on; the copy stays where it is, as old as it is then.
-    The entry stays in the file. Both sides must answer.
+    The source loses its protection policy, or its mirror relationship, and its hosts go on; the copy stays where it
+    is, as old as it is then. The entry stays in the file. Both sides must answer.
     """
-    return order(
-        context, common, looking, acting, Verb.DELETE, names, choosing, acknowledged(hold, None, None)
-    )
+    given = acknowledged(hold, None, None, deletion=deletion)
+    return order(context, common, looking, acting, Verb.DELETE, names, choosing, given)
 
 
 def order(

@@ -37,6 +37,7 @@ _ALL = (
         "the end that shall step down is not proven to be used by nobody",
     ),
     Guard("discards-local-data", "--discard-local-changes", "what was written to one end is dropped"),
+    Guard("delete-promotes", "--delete-promotes", "to end replication opens the replica's volume to hosts"),
     Guard("state-failed", "--from-failed", "the backend reports this end as failed"),
     Guard("no-source", "--from-replica", "neither end is the source"),
     Guard("held", "--override-hold", "somebody asked for hands off"),

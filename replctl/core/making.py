@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from replctl.core.copying import Verdict, lost_ways, refused
+from replctl.core.evidence import fact
 from replctl.core.guards import GUARDS
-from replctl.core.model import Flow, Intent, Observation, Side, State, Verb
+from replctl.core.model import Flow, Intent, Observation, Pair, Side, State, Verb
 from replctl.core.plans import Course, EndGoal, Evidence, Recipe
 
 COURSES: Mapping[Verb, Course] = MappingProxyType({Verb.CREATE: Course.CREATE, Verb.DELETE: Course.DELETE})
@@ -30,7 +31,7 @@ def ends_after(verb: Verb) -> tuple[EndGoal, EndGoal]:
 def judge(intent: Intent, source: Observation, replica: Observation, recipe: Recipe) -> Verdict:
     """Whether replication may be made, or ended; nothing else bars the way."""
     if intent.verb is Verb.DELETE:
-        return _delete(source, replica)
+        return _delete(intent, source, replica, recipe)
     return _create(intent, source, replica, recipe)
 
 
@@ -41,12 +42,24 @@ def _create(intent: Intent, source: Observation, replica: Observation, recipe: R
         return refused(source, replica, next_verb="reprotect") if severed else Verdict(unchanged=True)
     if states == (State.SOURCE, State.SYNCING):
         return Verdict(notes=("it is being made already: only its first copy is waited for",))
-    if states == (State.NONE, State.NONE):
+    half_made = states == (State.SOURCE, State.NONE) and recipe.makes_ends_apart
+    if states == (State.NONE, State.NONE) or half_made:
         missing = tuple(_undeclared(intent, recipe))
-        return Verdict(guards=(GUARDS["undeclared"].says_no(*missing),)) if missing else Verdict()
+        return (
+            Verdict(guards=(GUARDS["undeclared"].says_no(*missing),))
+            if missing
+            else _unbarred(intent, source, replica, recipe)
+        )
     turned = source.known_state in _COPIES and replica.known_state is State.SOURCE
     verb = "promote" if intent.replication.born_at is Side.LOCAL else "demote"
     return refused(source, replica, next_verb=verb if turned else None)
+
+
+def _unbarred(intent: Intent, source: Observation, replica: Observation, recipe: Recipe) -> Verdict:
+    side = intent.replication.born_at
+    pair = Pair(source, replica) if side is Side.LOCAL else Pair(replica, source)
+    bars = recipe.bars(Course.CREATE, side, pair)
+    return Verdict(guards=(GUARDS["backend-state"].says_no(*bars),)) if bars else Verdict()
 
 
 def _undeclared(intent: Intent, recipe: Recipe) -> Iterator[Evidence]:
@@ -62,14 +75,19 @@ def _undeclared(intent: Intent, recipe: Recipe) -> Iterator[Evidence]:
                 yield Evidence(fact=f"{side}.{key}", value=value, backend=end.backend)
 
 
-def _delete(source: Observation, replica: Observation) -> Verdict:
+def _delete(intent: Intent, source: Observation, replica: Observation, recipe: Recipe) -> Verdict:
     states = (source.known_state, replica.known_state)
     if states == (State.NONE, State.NONE):
         return Verdict(unchanged=True)
     flows = {end.flow for end in (source, replica) if end.known_state is not State.NONE}
     half_gone = states == (State.SOURCE, State.NONE)
+    if half_gone and recipe.makes_ends_apart:
+        return Verdict()
     if states[0] is not State.SOURCE or not (half_gone or states[1] in _COPIES):
         return refused(source, replica)
     if not flows <= _MAY_END or lost_ways(source, replica):
         return refused(source, replica, next_verb="reprotect" if Flow.SEVERED in flows else None)
+    if recipe.deletion_promotes and not half_gone and not intent.acknowledged.delete_promotes:
+        value = "is promoted before it is let go: hosts can write to both ends then"
+        return Verdict(guards=(GUARDS["delete-promotes"].says_no(fact("the replica", value, replica)),))
     return Verdict()

@@ -327,6 +327,7 @@ class Acknowledgements:
     discard_local_changes: bool = False
     use_test_copy: bool = False
     source_quiesced: bool = False
+    delete_promotes: bool = False
     override_hold: bool = False
 
     @property
@@ -350,6 +351,7 @@ class Acknowledgements:
             "--discard-local-changes": self.discard_local_changes,
             "--use-test-copy": self.use_test_copy,
             "--source-quiesced": self.source_quiesced,
+            "--delete-promotes": self.delete_promotes,
             "--override-hold": self.override_hold,
         }
         return (*given, *(flag for flag, on in switches.items() if on))

@@ -208,8 +208,10 @@ class _Case:
     def _foreign(self) -> list[GuardRefusal]:
         if self.context.own_transient:
             return []
-        busy = [state_fact(end) for end in self._ends() if end.trouble is None and end.changing]
-        return list(_one("foreign-operation", busy))
+        busy = [end for end in self._ends() if end.trouble is None and end.changing]
+        if self.intent.verb is Verb.CREATE:  # whoever began it: its first copy is all that is waited for
+            busy = [end for end in busy if end.state is not State.SYNCING]
+        return list(_one("foreign-operation", [state_fact(end) for end in busy]))
 
     def _ends(self) -> tuple[Observation, Observation]:
         return self.new, self.old

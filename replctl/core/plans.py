@@ -127,7 +127,8 @@ class Step:
     user acknowledged it. A `repeatable` step that reached one end only reaches the other when it is asked for again.
     A step with a `hook` runs a program and sends nothing. An `errand` makes something that stands beside the ends
     and changes no role: it is asked after by name, and removed when it was in vain. `carries` names what is added
-    to the arguments right before it is sent: `operation`, its id, or a step before, for what came of that.
+    to the arguments right before it is sent: `operation`, its id, `counterpart`, what the other end is there, or a
+    step before, for what came of that.
     """
 
     name: str
@@ -166,6 +167,16 @@ class Recipe(Protocol):
     @property
     def switches_to_snapshot(self) -> bool:
         """Whether a planned promotion can be told which snapshot to promote."""
+        ...
+
+    @property
+    def makes_ends_apart(self) -> bool:
+        """Whether each end is made, and removed, by a change of its own: one may be there without the other."""
+        ...
+
+    @property
+    def deletion_promotes(self) -> bool:
+        """Whether to end replication opens the replica's volume to hosts."""
         ...
 
     def bars(self, course: Course, new_source: Side, pair: Pair) -> tuple[Evidence, ...]:

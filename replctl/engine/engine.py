@@ -283,7 +283,7 @@ class Engine:
         record = joins or self._new_record(proposal, request)
         if joins is None:
             self._store.begin(record)
-            self._remember_identities(intent.replication, proposal.pair)
+            self._remember_identities(intent, proposal.pair)
         return self._run(proposal, record, request)
 
     def _as_it_stands(self, joins: OperationRecord | None) -> OperationRecord | None:
@@ -379,12 +379,14 @@ class Engine:
             drill = testing.ended(intent, record, pair, None, (), now)
         return drill
 
-    def _remember_identities(self, replication: Replication, pair: Pair) -> None:
+    def _remember_identities(self, intent: Intent, pair: Pair) -> None:
+        """What each end is now; where one is to be made, what it was before is nothing to go by."""
         for side in Side:
-            seen, end = pair.end(side), replication.end(side)
-            if seen.resource is not None:
-                text = identity_text(end, seen.resource)
-                self._store.remember_identity(replication.key, end.backend, text)
+            seen, end = pair.end(side), intent.replication.end(side)
+            made = intent.verb is Verb.CREATE and seen.known_state is State.NONE
+            if made or seen.resource is not None:
+                text = identity_text(end, seen.resource) if seen.resource is not None else ""
+                self._store.remember_identity(intent.replication.key, end.backend, text)
 
     def _new_record(self, proposal: Proposal, request: Request) -> OperationRecord:
         intent, plan = proposal.intent, proposal.plan

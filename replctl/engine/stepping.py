@@ -43,6 +43,7 @@ REFUSED_SETTLE_SECONDS = 4.0  # the same after the backend's own no
 CALL_SECONDS = 60.0  # one change, from sending to answer
 MOST_SENDS = 3
 OPERATION = "operation"  # what a step carries that needs the id of its operation
+COUNTERPART = "counterpart"  # … or what the other end is, which may have come to be meanwhile
 REFUSED_WITHIN_SECONDS = 1.0  # a job that failed later than this after its start had begun its work
 UNWRITTEN = (StoreRefused, Conflict)  # the store cannot be written, or another process keeps it busy
 
@@ -193,6 +194,8 @@ class StepRun:
             carried[word] = kept.result if kept is not None else None
         if OPERATION in self.step.carries:
             carried[OPERATION] = self.carrier.record.operation_id
+        if COUNTERPART in self.step.carries:
+            carried[COUNTERPART] = self.carrier.pair.end(self.step.side.other).resource
         return {**carried, **self.step.arguments}
 
     def _may_be_under_way(self) -> bool:

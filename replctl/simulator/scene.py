@@ -43,6 +43,8 @@ VENDORS = (POWERSTORE, TRIDENT)
 # Whose replications a world has unless somebody says otherwise.
 DEFAULT_VENDORS: tuple[str, ...] = (POWERSTORE,)
 
+# What `create` needs to know of a replica in a cluster.
+MAKING = "replication_policy: MirrorAllSnapshots, schedule: 5min, storage_class: mirrored, size: 1Gi"
 _GROUPS = {"bank": "payments", "shop": "storefront", "claims": "claims"}
 _TIERS = ("gold", "silver", "bronze")
 
@@ -200,7 +202,8 @@ def _end_text(entry: Entry, site: str) -> str:
         policy = f", policy: {policy_name(site)}" if site == entry.source else ""
         return f"backend: {site}, {entry.kind}: {entry.resource}{policy}"
     where = f"backend: k8s-{site}, namespace: {entry.namespace}"
-    return f"{where}, mirror: {mirror_name(entry, site)}, pvc: {claim_name(entry)}"
+    making = "" if site == entry.source else f", {MAKING}"
+    return f"{where}, mirror: {mirror_name(entry, site)}, pvc: {claim_name(entry)}{making}"
 
 
 def mirror_name(entry: Entry, site: str) -> str:

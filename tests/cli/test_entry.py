@@ -79,6 +79,7 @@ def test_every_flag_that_a_guard_asks_for_exists(capsys: pytest.CaptureFixture[s
     assert main(["promote", "-h"]) == 0
     promote = capsys.readouterr().out
     assert main(["reprotect", "-h"]) == 0
+    assert main(["delete", "-h"]) == 0
     known = promote + capsys.readouterr().out
     for guard in GUARDS.values():
         if guard.override is not None:

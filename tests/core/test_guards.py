@@ -15,6 +15,7 @@ FLAGS = {
     "data-loss": "--accept-data-loss=BOUND",
     "source-in-use": "--source-quiesced",
     "discards-local-data": "--discard-local-changes",
+    "delete-promotes": "--delete-promotes",
     "state-failed": "--from-failed",
     "no-source": "--from-replica",
     "held": "--override-hold",

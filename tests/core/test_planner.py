@@ -364,6 +364,8 @@ class Speechless:
     declared = ((), ())
     lacks: Mapping[Course, str] = MappingProxyType({})
     switches_to_snapshot = False
+    makes_ends_apart = False
+    deletion_promotes = False
 
     def bars(self, *_: object) -> tuple[Evidence, ...]:
         return ()

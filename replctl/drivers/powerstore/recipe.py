@@ -96,6 +96,16 @@ class PowerStoreRecipe:
         """`failover_snapshot_id` is for the unplanned failover (CP §7)."""
         return False
 
+    @property
+    def makes_ends_apart(self) -> bool:
+        """The arrays make and remove both ends of a session together (CP §11)."""
+        return False
+
+    @property
+    def deletion_promotes(self) -> bool:
+        """The copy may stay closed to hosts."""
+        return False
+
     def bars(self, course: Course, new_source: Side, pair: Pair) -> tuple[Evidence, ...]:
         """The array itself makes both ends ready."""
         return ()

@@ -110,7 +110,7 @@ class Lookup:
         backend, now = self._reader.backend, self._copies.heard_at or self._reader.now()
         namespace, name = mirror_key(end)
         if claim:
-            return no_mirror(backend, f"{namespace}/{end.words['pvc']}", now)
+            return no_mirror(backend, claim, now)
         return not_found(backend, f"mirror relationship {namespace}/{name}", now)
 
     def _at_once(self, ask: Callable[[T], R], things: Sequence[T]) -> list[R]:

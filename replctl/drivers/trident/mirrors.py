@@ -32,6 +32,7 @@ INCAPABLE = "the storage behind its claim is of a family that has no mirrors"
 REMOVING = "its mirror relationship is being deleted"
 NO_POINT = "Trident tells no time of a copy"
 BOUND = "Bound"
+NUDGE = "replctl/nudge"  # an annotation; any change of one has Trident look at what it waits for (CT §3)
 MIRRORED = frozenset({"snapmirrored", "in_sync"})  # ONTAP's states of a mirror that holds a copy
 PERMITS: Mapping[State, frozenset[str]] = MappingProxyType(
     {
@@ -117,6 +118,7 @@ class Mirror:
             state=text(self.condition, "state") if spoken else None,
             remote=bool(self.remote),
             bound=bound,
+            claimless=claim is not None and not claim,
             going="deletionTimestamp" in part(self.body, "metadata"),
         )
 
@@ -182,7 +184,7 @@ def mirror_seen(
         unproven=unproven,
         claim=mirror.claimed if said.unproven and wrong is None else None,
         in_use=_attached(shown),
-        word=words.said(vendor.state) if vendor.state else words.NO_WORD if vendor.state is None else "none",
+        word=_word(mirror, vendor),
         sentence=_sentence(mirror, said, wrong),
         identity=mirror.uid or None,
         resource=mirror.handle or None,
@@ -192,6 +194,13 @@ def mirror_seen(
         unsupported=_unsupported(end, mirror, vendor),
         vendor=shown,
     )
+
+
+def _word(mirror: Mirror, vendor: words.MirrorWords) -> str:
+    if vendor.state is not None:
+        return words.said(vendor.state) if vendor.state else "none"
+    nudged = text(part(mirror.body, "metadata", "annotations"), NUDGE)
+    return words.NUDGED if nudged else words.NO_WORD
 
 
 def _attached(shown: Mapping[str, Scalar]) -> int | None:
@@ -297,6 +306,7 @@ def _vendor(mirror: Mirror, claim: Body | None, around: Surroundings) -> Mapping
         "pvc": mirror.claim or None,
         "persistent_volume": volume or None,
         "attached": attached,
+        **_ways(claim or NO_BODY),
     }
     return MappingProxyType({name: _printable(value) for name, value in shown.items()})
 
@@ -327,16 +337,26 @@ def strange_words(mirrors: Iterable[Mirror]) -> set[tuple[str, str]]:
     return {pair for mirror in mirrors for pair in words.translate(mirror.words(None)).strange}
 
 
-def no_mirror(backend: str, claim: str, read_at: float) -> Observation:
+def no_mirror(backend: str, claim: Body, read_at: float) -> Observation:
     """A claim that exists and is not mirrored: our state `""`, shown `absent`."""
+    metadata = part(claim, "metadata")
+    called = f"{text(metadata, 'namespace')}/{text(metadata, 'name')}"
     return Observation(
         backend=backend,
         observed_at=read_at,
         as_of=read_at,
         state=State.NONE,
         note=StateNote.ABSENT,
-        sentence=f"the claim {claim} is there, and no mirror relationship of that name",
+        sentence=f"the claim {called} is there, and no mirror relationship of that name",
+        vendor=MappingProxyType({name: _printable(value) for name, value in _ways(claim).items()}),
     )
+
+
+def _ways(claim: Body) -> dict[str, Scalar]:
+    """How pods are given the volume: a replica of it is to be given to them likewise."""
+    modes, spec = part(claim, "spec").get("accessModes"), part(claim, "spec")
+    listed = [mode for mode in modes if isinstance(mode, str)] if isinstance(modes, list) else []
+    return {"access_modes": ",".join(listed) or None, "volume_mode": text(spec, "volumeMode") or None}
 
 
 def not_found(backend: str, what: str, read_at: float) -> Observation:

@@ -8,31 +8,33 @@ source, a transfer up to it, and a promotion *at* it, which fails where it has n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from replctl.core.evidence import fact
 from replctl.core.model import Mode, Observation, Pair, Scalar, Side, State
 from replctl.core.plans import Course, EndGoal, Evidence, Goal, Step, Unused
+from replctl.drivers.trident.words import NO_WORD
 
 SNAPSHOT, COPY, PROMOTE, REESTABLISH, RESET = "snapshot", "copy", "promote", "reestablish", "reset"
-OPERATION = "operation"
+CREATE_SOURCE, CREATE_MIRROR, CREATE_CLAIM = "create_source", "create_mirror", "create_claim"
+NUDGE, DELETE = "nudge", "delete"
+OPERATION, COUNTERPART = "operation", "counterpart"
 SNAPSHOT_SECONDS = 5 * 60.0
 UNPLANNED_SECONDS = 5 * 60.0
+_TAKEN_UP = "Trident takes up what was made"
+MAKING_SECONDS = 10 * 60.0  # until what was made is taken up, or what was deleted is gone
 PATIENT_SECONDS = 30 * 60.0  # what copies data, and what waits in the queue of Trident's one worker (CT §3)
 
 _NO_PAUSE = "Trident cannot pause a mirror: it is copied by ONTAP's schedule, or not at all"
 _NO_DRILL = "Trident cannot open a replica for a test: promoting it ends the mirror"
-_NOT_YET = "mirror relationships and their claims are made and removed with kubectl"
 _LACKS: Mapping[Course, str] = MappingProxyType(
     {
         Course.PAUSE: _NO_PAUSE,
         Course.RESUME: _NO_PAUSE,
         Course.DRILL_START: _NO_DRILL,
         Course.DRILL_STOP: _NO_DRILL,
-        Course.CREATE: _NOT_YET,
-        Course.DELETE: _NOT_YET,
     }
 )
 _RE_ESTABLISHES = frozenset({Course.SWITCH, Course.REPROTECT})
@@ -42,6 +44,10 @@ _REPLICA = EndGoal(
     frozenset({State.REPLICA}), passing=frozenset({State.SYNCING, State.DEMOTING}), healthy=True
 )
 _QUIET_REPLICA = EndGoal(frozenset({State.REPLICA}))
+_NOTHING = EndGoal(frozenset({State.NONE}))
+_WAITING = EndGoal(frozenset({State.NONE}), words=frozenset({NO_WORD}))  # for its claim
+_UNASKED = EndGoal(frozenset({State.SYNCING}), words=frozenset({NO_WORD}))
+_FILLING = EndGoal(frozenset({State.SYNCING, State.REPLICA}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,10 @@ class _Scene:
     def goal(self, *, new: EndGoal | None = None, old: EndGoal | None = None) -> Goal:
         return Goal(new, old) if self.side is Side.LOCAL else Goal(old, new)
 
+    def declared(self, end: str, *names: str) -> Mapping[str, Scalar]:
+        """What the file says of the end that `create` makes the source, or the replica."""
+        return {name: self.told.get(f"{end}_{name}") for name in names}
+
     @property
     def unused_source(self) -> EndGoal:
         """The old source, that nobody uses: proven, or said where it cannot be read."""
@@ -83,8 +93,8 @@ class TridentRecipe:
 
     @property
     def declared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Nothing is made, so nothing must be declared."""
-        return (), ()
+        """What the claim of the replica, and the way to it, cannot be made without (CT §7, §8.2)."""
+        return (), ("replication_policy", "storage_class", "size")
 
     @property
     def lacks(self) -> Mapping[Course, str]:
@@ -95,9 +105,21 @@ class TridentRecipe:
         """A handle stands for the snapshot and the copy that would be made (design §4)."""
         return True
 
+    @property
+    def makes_ends_apart(self) -> bool:
+        """Each relationship is an object of its own cluster."""
+        return True
+
+    @property
+    def deletion_promotes(self) -> bool:
+        """Before a replica's relationship goes Trident breaks the mirror (CT §4.7)."""
+        return True
+
     def bars(self, course: Course, new_source: Side, pair: Pair) -> tuple[Evidence, ...]:
         """The way back must be known: Trident replaces a policy that it does not take without a word (CT §7)."""
         scene = _Scene(new_source, pair, {})
+        if course is Course.CREATE:
+            return tuple(_unmakeable(scene))
         if course not in _RE_ESTABLISHES:
             return ()
         return (*_unknown_policy(scene), *(_unproven_survivor(scene) if course is Course.REPROTECT else ()))
@@ -128,6 +150,15 @@ def _unproven_survivor(scene: _Scene) -> tuple[Evidence, ...]:
         return ()
     value = f"{scene.new.doubt}; read access to ONTAP (ontap: in the configuration) can prove it"
     return (fact("promotion not proven", value, scene.new),)
+
+
+def _unmakeable(scene: _Scene) -> Iterator[Evidence]:
+    """A replica is made of a volume that is not there yet; its claim takes after the source's."""
+    if scene.old.state is State.NONE and scene.old.readable and scene.old.word != NO_WORD:
+        value = "is there already: a replica is made empty; delete it, or name another one"
+        yield fact("the replica's claim", value, scene.old)
+    if scene.old.known_state is State.NONE and not scene.new.vendor.get("access_modes"):
+        yield fact("the source's claim", "does not say how pods are given its volume", scene.new)
 
 
 # -- planned ----------------------------------------------------------------------------------------------------
@@ -271,6 +302,122 @@ def _sync(scene: _Scene) -> tuple[Step, ...]:
     return (_copy(scene, _SOURCE, last=False),)
 
 
+# -- making and removing: each end by itself, the source first, and last (CT §8.2, §9.1) -------------------------
+
+
+def _create(scene: _Scene) -> tuple[Step, ...]:
+    """What is made already and not taken up yet, which has no state, is waited for."""
+    steps: list[Step] = []
+    source, replica = scene.new.known_state, scene.old.known_state
+    if source is State.NONE:
+        steps.append(_making_source(scene))
+    elif source is None:
+        steps.append(_wait(scene, CREATE_SOURCE, scene.goal(new=_SOURCE), _TAKEN_UP, seconds=MAKING_SECONDS))
+    if replica is State.NONE and scene.old.word != NO_WORD:
+        steps.append(_making_mirror(scene))
+    if replica is State.NONE:
+        steps.append(_making_claim(scene))
+    elif replica is None:
+        steps.append(_wait(scene, CREATE_CLAIM, scene.goal(old=_FILLING), _TAKEN_UP, seconds=MAKING_SECONDS))
+    if replica is State.SYNCING and not _UNASKED.met_by(scene.old):
+        steps.append(_wait(scene, NUDGE, _copied(scene), "the first copy is on its way"))
+    elif replica is not State.REPLICA:
+        steps.append(_establishing(scene))
+    return tuple(steps)
+
+
+def _copied(scene: _Scene) -> Goal:
+    return scene.goal(new=_SOURCE, old=_REPLICA)
+
+
+def _making_source(scene: _Scene) -> Step:
+    return Step(
+        name=CREATE_SOURCE,
+        side=scene.side,
+        action=CREATE_SOURCE,
+        arguments=scene.declared("source", "replication_policy", "schedule"),
+        begins=scene.goal(new=_NOTHING, old=_NOTHING),
+        goal=scene.goal(new=_SOURCE),
+        moves=((scene.side, State.NONE, State.SOURCE),),
+        deadline_seconds=MAKING_SECONDS,
+        sentence=f"{scene.new.backend} gets a mirror relationship, and stays as it is",
+    )
+
+
+def _making_mirror(scene: _Scene) -> Step:
+    """Before its claim, which would else be given an ordinary volume (CT §5)."""
+    return Step(
+        name=CREATE_MIRROR,
+        side=scene.side.other,
+        action=CREATE_MIRROR,
+        arguments=scene.declared("replica", "replication_policy", "schedule"),
+        begins=scene.goal(new=_SOURCE, old=_NOTHING),
+        goal=scene.goal(old=_WAITING),
+        deadline_seconds=MAKING_SECONDS,
+        carries=frozenset({COUNTERPART}),
+        sentence=f"{scene.old.backend} gets a mirror relationship to it",
+    )
+
+
+def _making_claim(scene: _Scene) -> Step:
+    ways = {name: scene.new.vendor.get(name) for name in ("access_modes", "volume_mode")}
+    return Step(
+        name=CREATE_CLAIM,
+        side=scene.side.other,
+        action=CREATE_CLAIM,
+        arguments={**scene.declared("replica", "storage_class", "size"), **ways},
+        begins=scene.goal(new=_SOURCE, old=_WAITING),
+        goal=scene.goal(old=_FILLING),
+        moves=((scene.side.other, State.NONE, State.REPLICA),),
+        deadline_seconds=MAKING_SECONDS,
+        sentence=f"{scene.old.backend} gets a claim, and an empty volume for it",
+    )
+
+
+def _establishing(scene: _Scene) -> Step:
+    return Step(
+        name=NUDGE,
+        side=scene.side.other,
+        action=NUDGE,
+        begins=scene.goal(new=_SOURCE, old=_UNASKED),
+        goal=_copied(scene),
+        moves=((scene.side.other, State.SYNCING, State.REPLICA),),
+        deadline_seconds=PATIENT_SECONDS,
+        carries=frozenset({OPERATION}),
+        sentence=f"{scene.old.backend} fetches its first copy",
+    )
+
+
+def _delete(scene: _Scene) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    here, there = scene.new, scene.old
+    if there.known_state is not State.NONE:
+        steps.append(
+            Step(
+                name=f"{DELETE}_replica",
+                side=scene.side.other,
+                action=DELETE,
+                begins=scene.goal(new=_SOURCE, old=EndGoal(frozenset({State.REPLICA, State.SYNCING}))),
+                goal=scene.goal(old=_NOTHING),
+                deadline_seconds=MAKING_SECONDS,
+                sentence=f"{there.backend} loses its mirror relationship: its copy becomes a volume of its own",
+            )
+        )
+    if here.known_state is not State.NONE:
+        steps.append(
+            Step(
+                name=f"{DELETE}_source",
+                side=scene.side,
+                action=DELETE,
+                begins=scene.goal(new=_SOURCE, old=_NOTHING),
+                goal=scene.goal(new=_NOTHING, old=_NOTHING),
+                deadline_seconds=MAKING_SECONDS,
+                sentence=f"{here.backend} loses its mirror relationship, and its hosts go on",
+            )
+        )
+    return tuple(steps)
+
+
 def _wait(scene: _Scene, name: str, goal: Goal, sentence: str, *, seconds: float = PATIENT_SECONDS) -> Step:
     return Step(
         name=name,
@@ -289,5 +436,7 @@ _COURSES: Mapping[Course, Callable[[_Scene], tuple[Step, ...]]] = MappingProxyTy
         Course.TAKEOVER: _takeover,
         Course.REPROTECT: _reprotect,
         Course.SYNC: _sync,
+        Course.CREATE: _create,
+        Course.DELETE: _delete,
     }
 )

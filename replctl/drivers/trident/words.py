@@ -22,6 +22,7 @@ FAILED, INVALID, NOTHING_ASKED = "failed", "invalid", ""
 DESIRED = frozenset({NOTHING_ASKED, PROMOTED, ESTABLISHED, REESTABLISHED})
 KNOWN = DESIRED | {ESTABLISHING, REESTABLISHING, PROMOTING, FAILED, INVALID}
 NO_WORD = "no conditions"  # how a relationship that Trident has said nothing about is shown
+NUDGED = "no conditions, looked at again"  # of one that was asked to
 LONGEST_WORD = 40  # characters of a foreign word that are shown and counted (design §7)
 
 # Policies whose mode is known by their name alone; the configuration adds to these, and outranks them (CT §9.2).
@@ -40,13 +41,15 @@ class MirrorWords:
     """The vendor's words of one relationship.
 
     `wanted` is `spec.state`; `state` the status word, None without conditions. `remote`: whether a counterpart is
-    named; `bound`: whether the claim has a volume; `going`: whether it is being deleted.
+    named; `bound`: whether the claim has a volume; `claimless`: the claim is proven not to be there; `going`: whether
+    it is being deleted.
     """
 
     wanted: str
     state: str | None
     remote: bool
     bound: bool = True
+    claimless: bool = False
     going: bool = False
 
 
@@ -171,8 +174,11 @@ def _unspoken(words: MirrorWords) -> Translation:
         return _said(
             State.SYNCING, Flow.CHANGING, "its first transfer is not over; there is no complete copy yet"
         )
+    if words.wanted in (ESTABLISHED, REESTABLISHED) and words.claimless:
+        waiting = "it waits for its claim, which is not there: there is no volume yet"
+        return replace(_said(State.NONE, Flow.UNKNOWN, waiting), note=StateNote.UNKNOWN)
     waits = "" if words.bound else ", and its claim is not bound to a volume"
-    return _said(None, Flow.UNKNOWN, f"Trident has not said anything about it yet{waits}")
+    return _said(None, Flow.CHANGING, f"Trident has not said anything about it yet{waits}")
 
 
 def _removing(words: MirrorWords) -> Translation:

@@ -25,14 +25,26 @@ from replctl.core.model import End, Observation, Scalar
 from replctl.core.plans import Errand
 from replctl.drivers.kubernetes.client import KubernetesClient
 from replctl.drivers.kubernetes.objects import Body, Resource, Seen, part, text
-from replctl.drivers.trident import changes, errands, words
+from replctl.drivers.trident import changes, errands, making, words
 from replctl.drivers.trident.lookup import mirror_key
 from replctl.drivers.trident.mirrors import Mirror
-from replctl.drivers.trident.reading import CONTENTS, MIRRORS, SNAPSHOT_CLASSES, SNAPSHOTS, UPDATES
-from replctl.drivers.trident.recipe import COPY, PROMOTE, REESTABLISH, RESET, SNAPSHOT
+from replctl.drivers.trident.reading import CLAIMS, CONTENTS, MIRRORS, SNAPSHOT_CLASSES, SNAPSHOTS, UPDATES
+from replctl.drivers.trident.recipe import (
+    COPY,
+    CREATE_CLAIM,
+    CREATE_MIRROR,
+    CREATE_SOURCE,
+    DELETE,
+    NUDGE,
+    PROMOTE,
+    REESTABLISH,
+    RESET,
+    SNAPSHOT,
+)
 from replctl.resilience import Look
 
 MOST_DELETES = 3  # of one object that its controller changes meanwhile
+_MAKES = frozenset({CREATE_SOURCE, CREATE_MIRROR, CREATE_CLAIM})
 _AT_REST = frozenset({words.ESTABLISHED, words.REESTABLISHED})
 
 
@@ -52,6 +64,11 @@ class Writer:
             self._take_snapshot(end, word["operation"], look)
         elif action == COPY:
             self._copy(end, word["operation"], word.get("snapshot", ""), seen, look)
+        elif action in _MAKES:
+            self._make_end(end, action, word, look)
+        elif action == DELETE:
+            kept, _ = self._as_planned(end, seen, look)
+            self._client.delete(kept, look)
         else:
             kept, since = self._as_planned(end, seen, look)
             self._client.patch(kept, _wanted(action, Mirror(kept.body), word, since), look)
@@ -205,6 +222,32 @@ class Writer:
             found.append(each)
         return found
 
+    # -- ends that are not there yet -------------------------------------------------------------------------
+
+    def _make_end(self, end: End, action: str, word: Mapping[str, str], look: Look) -> None:
+        """Make an object, or find it made; raises Rejected where what bears its name is something else."""
+        namespace, name = mirror_key(end)
+        claim = end.words["pvc"]
+        if action == CREATE_CLAIM:
+            body = making.new_claim(claim, name, word)
+            self._make_or_find(CLAIMS, namespace, body, lambda found: making.is_for(found, name), look)
+            return
+        if action == CREATE_SOURCE:
+            body = making.new_source(name, claim, word)
+        else:
+            body = making.new_replica(name, claim, word["counterpart"], word)
+        self._make_or_find(MIRRORS, namespace, body, lambda found: making.asks_the_same(found, body), look)
+
+    def _make_or_find(
+        self, resource: Resource, namespace: str, body: Body, fits: Callable[[Body], bool], look: Look
+    ) -> None:
+        try:
+            self._client.create(resource, namespace, body, look)
+        except AlreadyExists as error:
+            found = self._client.get(resource, namespace, text(part(body, "metadata"), "name"), look)
+            if not fits(found.body):
+                raise Rejected(_foreign(found), backend=self._client.backend) from error
+
     # -- what bears the operation's name ---------------------------------------------------------------------
 
     def _make(
@@ -250,6 +293,8 @@ def _wanted(action: str, mirror: Mirror, word: Mapping[str, str], since: str) ->
         )
     if action == RESET:
         return changes.clearing(mirror)
+    if action == NUDGE:
+        return making.nudge(word["operation"])
     raise ValueError(f"there is no action {action}")
 
 

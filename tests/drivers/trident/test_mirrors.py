@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replctl.core.model import End, Mode, Observation, State, TroubleKind
+from replctl.core.model import End, Mode, Observation, State, StateNote, TroubleKind
 from replctl.drivers.trident.mirrors import (
     Mirror,
     Surroundings,
@@ -121,7 +121,8 @@ def test_a_claim_that_is_not_there_is_not_a_copy_under_way() -> None:
     told = body()
     del told["status"]
     assert see(told).state is State.SYNCING
-    assert see(told, claim={}).state is None
+    waiting = see(told, claim={})
+    assert (waiting.state, waiting.note) == (State.NONE, StateNote.UNKNOWN)
     assert see(told, claim=None).state is State.SYNCING
 
 

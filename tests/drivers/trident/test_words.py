@@ -13,11 +13,9 @@ from replctl.drivers.trident.words import KNOWN, MirrorWords, mode_of, translate
 WANTED = ["", "promoted", "established", "reestablished"]
 
 
-def said(
-    wanted: str, state: str | None, *, remote: bool = True, bound: bool = True, going: bool = False
-) -> str:
+def said(wanted: str, state: str | None, *, remote: bool = True, bound: bool = True, **more: bool) -> str:
     """State and flow; the note where there is no state."""
-    vendor = MirrorWords(wanted=wanted, state=state, remote=remote, bound=bound, going=going)
+    vendor = MirrorWords(wanted=wanted, state=state, remote=remote, bound=bound, **more)
     found = translate(vendor)
     ours = found.state.value if found.state is not None else "unknown"
     return f"{ours} {found.flow.value}"
@@ -45,8 +43,8 @@ def said(
         ("promoted", "", False, "source unknown"),
         ("established", "", True, "failed broken"),
         ("", "", True, "failed broken"),
-        ("promoted", None, True, "unknown unknown"),
-        ("", None, False, "unknown unknown"),
+        ("promoted", None, True, "unknown changing"),
+        ("", None, False, "unknown changing"),
         ("established", None, True, "syncing changing"),
         ("Promoted", "promoted", True, "unknown unknown"),
         ("promoted", "released", True, "unknown unknown"),
@@ -113,7 +111,8 @@ def test_a_deletion_promotes(state: str | None, remote: bool, expected: State) -
 
 
 def test_an_unbound_claim_is_no_copy_under_way() -> None:
-    assert said("established", None, bound=False) == "unknown unknown"
+    assert said("established", None, bound=False) == "unknown changing"
+    assert said("established", None, bound=False, claimless=True) == " unknown"
 
 
 def test_an_unknown_word_is_handed_back_short_and_printable() -> None:
