@@ -2,7 +2,8 @@
 
 Run as a script: the command line follows. `CRASH_AT` kills the process, as `kill -9` does, right after the
 n-th write to the journal, `CRASH_BEFORE` right before it: then all that was done since the write before it is done,
-and not written down. `FILE_KIB` lets no file grow past so many KiB: a disk that is full.
+and not written down. `CRASH_SENDING` kills it right after the n-th intent, of which nothing was sent then. `FILE_KIB`
+lets no file grow past so many KiB: a disk that is full.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ VARIABLE = "WORLD_CONTROL"
 SHOWN = "WORLD_TIME"
 CRASH_AT = "WORLD_CRASH_AT"
 CRASH_BEFORE = "WORLD_CRASH_BEFORE"
+CRASH_SENDING = "WORLD_CRASH_SENDING"
 FILE_KIB = "WORLD_FILE_KIB"
 KIB = 1024
 TIME = struct.Struct("d")  # what the file that shows a time consists of
@@ -119,8 +121,33 @@ def crash_at(number: int, *, before: bool) -> None:
 
         setattr(SqliteStore, name, write)
 
-    for name in ("begin", "write_step", "record", "finish", "set_survivor", "set_unverified"):
+    for name in (
+        "begin",
+        "write_step",
+        "record",
+        "finish",
+        "set_survivor",
+        "set_unverified",
+        "remember_proof",
+    ):
         dying(name)
+
+
+def crash_sending(number: int) -> None:
+    """Die as by kill -9 once the n-th change is intended, and before it is sent."""
+    from replctl.core.journal import StepPhase
+    from replctl.store.sqlite import SqliteStore
+
+    count, real = 0, SqliteStore.write_step
+
+    def write(store: SqliteStore, operation_id: str, step: Any) -> None:
+        nonlocal count
+        real(store, operation_id, step)
+        count += step.phase is StepPhase.INTENDED
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    SqliteStore.write_step = write  # type: ignore[method-assign]  # dying is its only purpose
 
 
 def main() -> int:
@@ -130,6 +157,8 @@ def main() -> int:
     for variable in (CRASH_AT, CRASH_BEFORE):
         if os.environ.get(variable):
             crash_at(int(os.environ[variable]), before=variable == CRASH_BEFORE)
+    if os.environ.get(CRASH_SENDING):
+        crash_sending(int(os.environ[CRASH_SENDING]))
     if os.environ.get(FILE_KIB):
         most = int(os.environ[FILE_KIB]) * KIB
         sys.dont_write_bytecode = True  # cut short, it would break every later run of this tree

@@ -102,9 +102,6 @@ def _intent(replication: Replication, order: Order) -> Intent:
         if backend is not None and replication.side_of(backend) is None:
             ends = f"{replication.local.backend} and {replication.peer.backend}"
             raise InvalidInput(f"{option} {backend}: {replication.key} has its ends on {ends}")
-    testing = order.verb is Verb.DRILL_START
-    if order.snapshot is not None and not (testing or order.acknowledged.unplanned):
-        raise InvalidInput("--snapshot belongs to an unplanned promotion: it needs --peer-is-down too")
     return Intent(
         verb=order.verb,
         replication=replication,

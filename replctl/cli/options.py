@@ -227,12 +227,24 @@ class TakeoverGuards:
     ] = False
     snapshot: Annotated[
         str | None,
-        typer.Option("--snapshot", metavar="ID", help="Promote from this snapshot (unplanned only)."),
+        typer.Option(
+            "--snapshot", metavar="ID", help="Promote from this snapshot (PowerStore: unplanned only)."
+        ),
     ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReprotectGuards:
+class DiscardGuard:
+    """The guard that stands before dropping what one side alone holds."""
+
+    discard_local_changes: Annotated[
+        bool,
+        typer.Option("--discard-local-changes", help="Drop what the side that becomes the replica wrote."),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReprotectGuards(DiscardGuard):
     """What `reprotect` may be told."""
 
     survivor: Annotated[
@@ -241,20 +253,17 @@ class ReprotectGuards:
             "--survivor", metavar="BACKEND", help="Whose data to keep, if the journal does not know."
         ),
     ] = None
-    discard_local_changes: Annotated[
-        bool, typer.Option("--discard-local-changes", help="Drop what the other side wrote since.")
-    ] = False
 
 
 def acknowledged(
     hold: HoldGuard,
     takeover: TakeoverGuards | None,
-    reprotect: ReprotectGuards | None,
+    discard: DiscardGuard | None,
     step_down: StepDownGuard | None = None,
     deletion: DeletionGuards | None = None,
 ) -> Acknowledgements:
     """The guards that the flags answer; raises InvalidInput for a bound that is none."""
-    takeover, reprotect = takeover or TakeoverGuards(), reprotect or ReprotectGuards()
+    takeover, discard = takeover or TakeoverGuards(), discard or DiscardGuard()
     step_down, deletion = step_down or StepDownGuard(), deletion or DeletionGuards()
     bound = takeover.accept_data_loss
     return Acknowledgements(
@@ -264,7 +273,7 @@ def acknowledged(
         from_failed=takeover.from_failed,
         from_replica=takeover.from_replica,
         use_test_copy=takeover.use_test_copy,
-        discard_local_changes=reprotect.discard_local_changes,
+        discard_local_changes=discard.discard_local_changes,
         source_quiesced=step_down.source_quiesced,
         delete_promotes=deletion.delete_promotes,
         override_hold=hold.override_hold,
@@ -288,6 +297,7 @@ HEADINGS: Mapping[type, str] = {
     Waiting: "Acting",
     Confirming: "Acting",
     TakeoverGuards: "Guards, each answered by its own flag",
+    DiscardGuard: "Guards, each answered by its own flag",
     ReprotectGuards: "Guards, each answered by its own flag",
     StepDownGuard: "Guards, each answered by its own flag",
     DeletionGuards: "Guards, each answered by its own flag",

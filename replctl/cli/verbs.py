@@ -11,6 +11,7 @@ from replctl.cli.options import (
     Choosing,
     Common,
     DeletionGuards,
+    DiscardGuard,
     HoldGuard,
     Looking,
     Names,
@@ -185,17 +186,19 @@ def resync(
     names: Names = None,
     choosing: Choosing,
     acting: Acting,
+    discard: DiscardGuard,
+    step_down: StepDownGuard,
     hold: HoldGuard,
     looking: Looking,
     common: Common,
 ) -> int:
     """Set copying that has stopped going again.
 
-    Whatever stopped it: a pause is resumed, and after an error of the array a copy is made.
+    Whatever stopped it: a pause is resumed, and after an error of the array a copy is made. A mirror of Trident that
+    failed is told anew, and drops what its side alone holds.
     """
-    return order(
-        context, common, looking, acting, Verb.RESYNC, names, choosing, acknowledged(hold, None, None)
-    )
+    given = acknowledged(hold, None, discard, step_down)
+    return order(context, common, looking, acting, Verb.RESYNC, names, choosing, given)
 
 
 def create(

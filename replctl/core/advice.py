@@ -47,7 +47,7 @@ def _arguments(intent: Intent) -> list[str]:
 def _kept(intent: Intent, asked: list[str]) -> Acknowledgements:
     """Of the flags given already those that the verb takes, less those that turned out not to be enough."""
     given = intent.acknowledged
-    if intent.verb is Verb.REPROTECT:
+    if intent.verb in (Verb.REPROTECT, Verb.RESYNC):
         return Acknowledgements(
             override_hold=given.override_hold,
             discard_local_changes=given.discard_local_changes,

@@ -6,11 +6,10 @@ Pure. Guards of the one end because of the other; whether they are asked about i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from replctl.core.advice import is_fenced
 from replctl.core.evidence import fact, peer_evidence
-from replctl.core.guards import GUARDS
+from replctl.core.guards import GUARDS, without_flag
 from replctl.core.model import Acknowledgements, Intent, Observation, State, TroubleKind
 from replctl.core.plans import Evidence, GuardRefusal
 
@@ -63,7 +62,7 @@ def unused_guards(old: Observation, given: Acknowledgements) -> Iterator[GuardRe
         return
     if old.in_use is not None:
         seen = fact("attached", f"{old.in_use} of its hosts have it attached", old)
-        yield replace(GUARDS["source-in-use"].says_no(seen), override=None)
+        yield without_flag(GUARDS["source-in-use"].says_no(seen))
     elif not given.source_quiesced:
         unread = fact("attached", "who has it attached cannot be read", old)
         yield GUARDS["source-in-use"].says_no(unread)

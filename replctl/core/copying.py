@@ -28,6 +28,7 @@ COURSES: Mapping[Verb, Course] = MappingProxyType(
 LEAVE_STATES = frozenset({Verb.PAUSE, Verb.RESUME})  # neither waits for a copy
 _MOVING = frozenset({Flow.RUNNING, Flow.SUSPENDED})
 _HOLDS_A_COPY = frozenset({State.REPLICA, State.SYNCING})
+TOLD_ANEW = "resync"  # in `permits` of an end that failed: it can be told to be the replica again
 PROVEN_COPY = "proven_copy"  # in `permits`: a copy that is asked for there is itself seen to end
 PAUSED = frozenset({Flow.PAUSED})
 RUNNING = frozenset({Flow.RUNNING})
@@ -45,6 +46,11 @@ class Verdict:
 
 _GO = Verdict()
 _SO_ALREADY = Verdict(unchanged=True)
+
+
+def is_told_anew(replica: Observation) -> bool:
+    """Whether an end that failed can be told to be the replica again, dropping what it alone holds."""
+    return replica.state is State.FAILED and TOLD_ANEW in replica.permits
 
 
 def flows_after(verb: Verb) -> frozenset[Flow]:
@@ -65,6 +71,8 @@ def ends_after(verb: Verb, replica: Observation) -> tuple[EndGoal, EndGoal]:
 
 def judge(verb: Verb, source: Observation, replica: Observation) -> Verdict:
     """Whether the verb may be carried out on a source and its replica, both read and neither in a transient."""
+    if verb is Verb.RESYNC and source.state is State.SOURCE and is_told_anew(replica):
+        return _GO
     if source.state is not State.SOURCE or replica.state not in _HOLDS_A_COPY:
         return refused(source, replica, next_verb="reprotect" if _severed(source, replica) else None)
     if _severed(source, replica):

@@ -6,7 +6,8 @@ the manual and the JSON read their names and flags here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from replctl.core.plans import Evidence, GuardRefusal
 
@@ -56,3 +57,15 @@ _ALL = (
     Guard("confirmation", "-y", "a change wants to be confirmed"),
 )
 GUARDS = {guard.name: guard for guard in _ALL}
+
+
+def if_any(name: str, facts: Iterable[Evidence]) -> Iterator[GuardRefusal]:
+    """One refusal of the guard with all its facts, or none without any."""
+    found = tuple(facts)
+    if found:
+        yield GUARDS[name].says_no(*found)
+
+
+def without_flag(guard: GuardRefusal) -> GuardRefusal:
+    """The guard where its flag would not help."""
+    return replace(guard, override=None)

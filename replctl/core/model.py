@@ -411,7 +411,7 @@ class Intent:
     @property
     def answers_unplanned(self) -> bool:
         """Whether a person acknowledged, with this command, what a step without the other end's consent does."""
-        if self.verb is Verb.REPROTECT:
+        if self.verb in (Verb.REPROTECT, Verb.RESYNC):
             return self.acknowledged.discard_local_changes
         return self.acknowledged.unplanned
 

@@ -11,7 +11,7 @@ are judged by the course: `_switch` swaps roles and loses nothing, `_take_over` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -19,7 +19,7 @@ from replctl.core import consent, copying, drills, making
 from replctl.core.advice import again, command
 from replctl.core.arguments import arguments
 from replctl.core.evidence import fact, peer_evidence, state_fact, strangers
-from replctl.core.guards import GUARDS
+from replctl.core.guards import GUARDS, if_any, without_flag
 from replctl.core.loss import accepts, extent, paste_form, state_loss, unknown_loss
 from replctl.core.model import (
     Acknowledgements,
@@ -126,10 +126,10 @@ class _Case:
             yield GUARDS["operation-open"].says_no(
                 Evidence(fact="operation", value=self.context.other_operation)
             )
-        yield from _one("identity-changed", self._changed_identities())
-        yield from _one("not-a-pair", strangers(self.pair))
-        yield from _one("stale-observation", self._unread())
-        yield from _one("unsupported", self._unsupported())
+        yield from if_any("identity-changed", self._changed_identities())
+        yield from if_any("not-a-pair", strangers(self.pair))
+        yield from if_any("stale-observation", self._unread())
+        yield from if_any("unsupported", self._unsupported())
         both = self.pair.local.state is State.SOURCE and self.pair.peer.state is State.SOURCE
         if both and self.intent.verb is not Verb.REPROTECT:
             yield GUARDS["split-brain"].says_no(*self._both())
@@ -198,11 +198,11 @@ class _Case:
     def _drill(self) -> list[GuardRefusal]:
         """A failover test at either end bars all that is planned; nothing answers it."""
         running = [fact("drill", "running", end) for end in self._ends() if end.trouble is None and end.drill]
-        return [_without_flag(each) for each in _one("drill-running", running)]
+        return [without_flag(each) for each in if_any("drill-running", running)]
 
     def _stepping_down(self, course: Course) -> list[GuardRefusal]:
         """What bars an end from being told to become the replica: a way that leads nowhere, hosts that use it."""
-        barred = _one("backend-state", self.recipe.bars(course, self.side, self.pair))
+        barred = if_any("backend-state", self.recipe.bars(course, self.side, self.pair))
         return [*barred, *consent.unused_guards(self.old, self.acknowledged)]
 
     def _foreign(self) -> list[GuardRefusal]:
@@ -211,7 +211,7 @@ class _Case:
         busy = [end for end in self._ends() if end.trouble is None and end.changing]
         if self.intent.verb is Verb.CREATE:  # whoever began it: its first copy is all that is waited for
             busy = [end for end in busy if end.state is not State.SYNCING]
-        return list(_one("foreign-operation", [state_fact(end) for end in busy]))
+        return list(if_any("foreign-operation", [state_fact(end) for end in busy]))
 
     def _ends(self) -> tuple[Observation, Observation]:
         return self.new, self.old
@@ -253,7 +253,7 @@ class _Case:
             case State.SYNCING:
                 return [GUARDS["incomplete-copy"].says_no(state_fact(self.new))]
             case State.FAILED:
-                return [_without_flag(GUARDS["state-failed"].says_no(state_fact(self.new)))]
+                return [without_flag(GUARDS["state-failed"].says_no(state_fact(self.new)))]
             case State.NONE:
                 return [self._backend_state()]
         return []
@@ -293,7 +293,7 @@ class _Case:
     def _refuse_without_source(self) -> Refusal:
         if self.intent.verb is not Verb.DEMOTE:
             return self._refuse_to_take_over()
-        guard = _without_flag(GUARDS["no-source"].says_no(*self._both()))
+        guard = without_flag(GUARDS["no-source"].says_no(*self._both()))
         return self._refuse([*self._held(), *self._drill(), guard])
 
     # -- unplanned: one end alone ----------------------------------------------------------------------------
@@ -385,7 +385,7 @@ class _Case:
         sources = [side for side in Side if self.pair.end(side).state is State.SOURCE]
         survivor = self._survivor(sources)
         if not sources:
-            no_source = _without_flag(GUARDS["no-source"].says_no(*self._both()))
+            no_source = without_flag(GUARDS["no-source"].says_no(*self._both()))
             return self._refuse([*self._held(), *(self._foreign() or [no_source])])
         if survivor is None:
             guard = replace(GUARDS["split-brain"].says_no(*self._both()), override="--survivor=BACKEND")
@@ -413,7 +413,7 @@ class _Case:
         if course is None:
             if not self._foreign():
                 guards.append(self._backend_state())
-            return self._refuse(guards, again(self.intent) if self._has_yet_to_step_down() else None)
+            return self._refuse(guards, self._before_protecting())
         if not running:
             guards += [*self._stepping_down(course), *self._discarding(course)]
         return self._refuse(guards) if guards else self._plan(course)
@@ -432,6 +432,12 @@ class _Case:
         if other in severed and kept.state is State.REPLICA and "failover_force" in kept.permits:
             return Course.ABANDON
         return None
+
+    def _before_protecting(self) -> str | None:
+        """What leads on: the same command once the end has stepped down, or telling anew one that failed."""
+        if self._has_yet_to_step_down():
+            return again(self.intent)
+        return command(self.intent, Verb.RESYNC.value) if copying.is_told_anew(self.old) else None
 
     def _has_yet_to_step_down(self) -> bool:
         """Whether the end that shall take back still takes itself for the source (CP §8: the array flips it)."""
@@ -461,6 +467,8 @@ class _Case:
         if verdict.unchanged:
             return replace(self._unchanged(self._after(so_already=True)), to_state=self._state_after())
         shared = [*self._held(), *(() if verb in _DESPITE_A_TEST else self._drill()), *foreign]
+        if verb is Verb.RESYNC and copying.is_told_anew(self.old):
+            shared += [*self._stepping_down(Course.RESYNC), *self._discarding(Course.RESYNC)]
         guards = [*shared, *(() if foreign else verdict.guards)]
         if guards:
             following = command(self.intent, verdict.next_verb) if verdict.next_verb else None
@@ -574,18 +582,6 @@ def _aim(intent: Intent) -> Side | None:
         case Verb.REPROTECT if intent.survivor is not None:
             return intent.replication.side_of(intent.survivor)
     return Side.LOCAL
-
-
-def _one(name: str, facts: Iterable[Evidence]) -> Iterator[GuardRefusal]:
-    """One refusal of the guard with all its facts, or none without any."""
-    found = tuple(facts)
-    if found:
-        yield GUARDS[name].says_no(*found)
-
-
-def _without_flag(guard: GuardRefusal) -> GuardRefusal:
-    """The guard where its flag would not help."""
-    return replace(guard, override=None)
 
 
 def _roles(new_source: Side) -> Goal:

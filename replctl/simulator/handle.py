@@ -156,6 +156,22 @@ class Handle:
             found = [store.read(kind, key) for key in store.keys(kind, namespace)]
             return [body for body in found if body is not None]
 
+    def touch(self, cluster: str, plural: str, namespace: str, name: str) -> None:
+        """Somebody else writes to an object: an annotation, which counts up."""
+        with self._clock.lock:
+            site, now = self._site(cluster)
+            kind = next((each for each in site.cluster.kinds if each.plural == plural), None)
+            if kind is None:
+                raise ControlError(f"{cluster} has no kind {plural!r}")
+
+            def count(body: dict[str, Any]) -> dict[str, Any]:
+                notes = body["metadata"].setdefault("annotations", {})
+                notes["touched"] = str(int(notes.get("touched", "0")) + 1)
+                return body
+
+            site.cluster.registry.patch(kind, namespace, name, count, now)
+            self._clock.wake()
+
     def when(
         self,
         deed: str,

@@ -15,7 +15,8 @@ that the answer before it printed. The grammar of the lines:
     next: replctl promote bank/ledger --peer-is-down …
     $ next with HOW=cables out
 
-`west` is the local end. What is not said of an end is as on a healthy day (`DEFAULTS`).
+`west` is the local end. `east: mirror promoted; attached 2` is one of Trident's. What is not said of an end is as
+on a healthy day (`DEFAULTS`).
 """
 
 from __future__ import annotations
@@ -44,11 +45,14 @@ from replctl.core.model import (
     Verb,
 )
 from replctl.core.planner import decide
-from replctl.core.plans import Context, Course, Decision, GuardRefusal, Plan, Refusal, Step
+from replctl.core.plans import Context, Course, Decision, GuardRefusal, Plan, Recipe, Refusal, Step
 from replctl.core.states import shown
 from replctl.drivers.powerstore.recipe import PowerStoreRecipe
 from replctl.drivers.powerstore.sessions import Row, Surroundings, no_session, session_seen
 from replctl.drivers.powerstore.stamps import ClockReading
+from replctl.drivers.trident.mirrors import Mirror, mirror_seen
+from replctl.drivers.trident.mirrors import Surroundings as Around
+from replctl.drivers.trident.recipe import TridentRecipe
 
 NOW = datetime(2031, 2, 3, 2, 0, tzinfo=UTC).timestamp()
 KEY = "bank/ledger"
@@ -74,9 +78,10 @@ class World:
 
     pair: Pair
     context: Context
+    recipe: Recipe = RECIPE
 
     def answer(self, command: str) -> Decision:
-        return decide(intent_of(command), self.pair, self.context, RECIPE)
+        return decide(intent_of(command), self.pair, self.context, self.recipe)
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,9 @@ class Case:
 
     def world(self) -> World:
         local, peer = (observation(line) for line in self.ends)
-        return World(Pair(local, peer), context_of(self.journal))
+        mirrors = any(": mirror " in line for line in self.ends)
+        recipe: Recipe = TridentRecipe() if mirrors else RECIPE
+        return World(Pair(local, peer), context_of(self.journal), recipe)
 
     def play(self) -> Iterator[tuple[str, str]]:
         """What the planner answers to each command, beside what is expected."""
@@ -155,6 +162,8 @@ def observation(line: str) -> Observation:
         kind, _, message = first.removeprefix("unread ").partition(": ")
         trouble = Trouble(kind=TroubleKind(kind), code=kind, message=message)
         return Observation(backend=backend, observed_at=read_at, trouble=trouble)
+    if first.startswith("mirror "):
+        return _mirror(backend, first.removeprefix("mirror "), facts, read_at)
     if first == "no session":
         return no_session(backend, facts.get("id", f"{backend}-volume"), read_at)
     return _session(backend, first, facts, read_at)
@@ -185,6 +194,27 @@ def _session(backend: str, words: str, facts: dict[str, str], read_at: float) ->
     values["data_connection_state"] = links[facts["link"]]
     clock = None if facts.get("clock") == "unreadable" else CLOCK
     return session_seen(Row(values, read_at, read_at), Surroundings(backend=backend, clock=clock))
+
+
+def _mirror(backend: str, words: str, facts: dict[str, str], read_at: float) -> Observation:
+    """`mirror established`, or where another state is asked for `mirror promoted wanted reestablished`."""
+    state, _, wanted = words.partition(" wanted ")
+    other = {"west": "svm_east:v", "east": "svm_west:v"}[backend]
+    remote = {"none": ""}.get(facts.get("remote", ""), facts.get("remote", other))
+    place = {"localPVCName": "ledger", "remoteVolumeHandle": remote, "promotedSnapshotHandle": ""}
+    policy = {"none": ""}.get(facts.get("policy", ""), facts.get("policy", "MirrorAllSnapshots"))
+    said = {"state": state, "localVolumeHandle": f"svm_{backend}:v", "remoteVolumeHandle": remote}
+    body = {
+        "metadata": {"name": "ledger", "namespace": "bank", "uid": f"uid-{backend}", "generation": 1},
+        "spec": {"state": wanted or state, "replicationPolicy": policy, "volumeMappings": [place]},
+        "status": {"conditions": [{**said, "replicationPolicy": policy}]},
+    }
+    claim = {"spec": {"volumeName": "pv-1"}, "status": {"phase": "Bound"}}
+    count = facts.get("attached", "0")
+    attached = None if count == "unreadable" else {"pv-1": int(count)}
+    end = End(backend, "trident", (("namespace", "bank"), ("mirror", "ledger")))
+    around = Around(backend=backend, read_at=read_at, attached=attached)
+    return mirror_seen(end, Mirror(body), claim, around, watched="watched" in facts)
 
 
 def _stamps(copied: str) -> dict[str, Any]:
@@ -250,6 +280,7 @@ def intent_of(command: str) -> Intent:
                 "from_replica",
                 "discard_local_changes",
                 "use_test_copy",
+                "source_quiesced",
                 "override_hold",
             )
         },

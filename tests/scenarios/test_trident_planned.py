@@ -7,59 +7,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from worlds import LEDGER, Ran, World, a_world
+from scenarios.tridents import (
+    COPIES,
+    EAST,
+    MIRRORS,
+    SNAPSHOTS,
+    SOURCE_POD,
+    STEPS,
+    WEST,
+    at_rest,
+    leftovers,
+    outcomes,
+    patches,
+    when,
+    word,
+    writes,
+)
+from worlds import LEDGER, World
 
-STEPS = ["snapshot", "copy", "promote", "reestablish"]
+PLANNED = [
+    (EAST, "POST", SNAPSHOTS),
+    (WEST, "POST", COPIES),
+    (WEST, "PATCH", MIRRORS),
+    (EAST, "PATCH", MIRRORS),
+    (WEST, "DELETE", COPIES),
+]
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """At rest, and nobody uses the ledger."""
-    with a_world(tmp_path, vendors=("trident",)) as made:
-        made.control.stop_pods(LEDGER)
+    with at_rest(tmp_path) as made:
         yield made
-
-
-def writes(world: World) -> list[tuple[str, str, str]]:
-    """(cluster, method, kind) of the changes that took effect, in their order."""
-    found = []
-    for change in world.changes():
-        parts = change["path"].split("/")
-        kind = parts[-1] if change["method"] == "POST" else parts[-2]
-        if change["effect"]:
-            found.append((change["array"], change["method"], kind))
-    return found
-
-
-PLANNED = [
-    ("k8s-east", "POST", "volumesnapshots"),
-    ("k8s-west", "POST", "tridentactionmirrorupdates"),
-    ("k8s-west", "PATCH", "tridentmirrorrelationships"),
-    ("k8s-east", "PATCH", "tridentmirrorrelationships"),
-    ("k8s-west", "DELETE", "tridentactionmirrorupdates"),
-]
-
-
-def leftovers(world: World) -> list[str]:
-    return [
-        each["metadata"]["name"]
-        for cluster in ("k8s-east", "k8s-west")
-        for kind in ("volumesnapshots", "tridentactionmirrorupdates")
-        for each in world.control.objects(cluster, kind, "bank")
-        if not each["metadata"].get("deletionTimestamp")
-    ]
-
-
-def ended(ran: Ran) -> tuple[int, dict[str, Any]]:
-    return ran.code, {step["name"]: step["outcome"] for step in ran.operation["steps"]}
 
 
 def test_roles_swap_and_nothing_is_lost(world: World) -> None:
     ran = world.act("promote", LEDGER)
-    assert ended(ran) == (0, dict.fromkeys(STEPS, "succeeded"))
+    assert (ran.code, outcomes(ran)) == (0, dict.fromkeys(STEPS, "succeeded"))
     assert writes(world) == PLANNED
     truth = world.truth()
     assert truth["writable"] == {"k8s-west": True, "k8s-east": False}
@@ -84,7 +69,7 @@ def test_there_and_back_again_leaves_one_snapshot(world: World) -> None:
     assert world.act("demote", LEDGER).guards == ["source-in-use"]
     world.control.stop_pods(LEDGER)
     back = world.act("demote", LEDGER)
-    assert ended(back) == (0, dict.fromkeys(STEPS, "succeeded"))
+    assert (back.code, outcomes(back)) == (0, dict.fromkeys(STEPS, "succeeded"))
     truth = world.truth()
     assert truth["writable"] == {"k8s-east": True, "k8s-west": False}
     assert (truth["lost_writes"], truth["both_wrote"]) == (0, 0)
@@ -106,3 +91,124 @@ def test_where_attachments_cannot_be_read_a_person_must_say(world: World) -> Non
     assert refused.operation["refusal"]["next"] == f"replctl promote {LEDGER} --source-quiesced"
     assert world.changes() == []
     assert world.act("promote", LEDGER, "--source-quiesced").code == 0
+
+
+@pytest.mark.parametrize("kind", [SNAPSHOTS, COPIES])
+def test_who_comes_before_the_promotion_stops_it_and_nothing_was_changed(world: World, kind: str) -> None:
+    """And may be gone again by then: what it wrote would be dropped."""
+    cluster = EAST if kind == SNAPSHOTS else WEST
+    when(world, "attach", SOURCE_POD, cluster, "POST", kind)
+    when(world, "detach", SOURCE_POD, EAST, "GET", "volumeattachments", skip=4)
+    ran = world.act("promote", LEDGER)
+    assert (ran.code, ran.operation["error"]["code"]) in [(7, "source-in-use"), (7, "world-changed")], ran.out
+    assert patches(world) == []
+    assert leftovers(world) == []
+    assert world.truth()["writable"] == {EAST: True, WEST: False}
+    world.control.stop_pods(LEDGER)
+    assert world.act("promote", LEDGER).code == 0
+    assert world.truth()["lost_writes"] == 0
+
+
+@pytest.mark.parametrize("effect", ["before", "after"])
+def test_who_comes_after_the_promotion_stops_the_rest_and_that_is_split_brain(
+    world: World, effect: str
+) -> None:
+    when(world, "attach", SOURCE_POD, WEST, "PATCH", MIRRORS, effect=effect)
+    ran = world.act("promote", LEDGER)
+    assert (ran.code, ran.operation["outcome"]) == (3, "partial")
+    assert "split brain" in ran.operation["error"]["message"]
+    assert outcomes(ran)["promote"] == "succeeded"
+    assert patches(world) == [(WEST, "promoted")]
+    assert world.act("promote", LEDGER).guards == ["split-brain"]
+    world.control.stop_pods(LEDGER)
+    kept = world.act("reprotect", LEDGER, "--survivor", EAST, "--discard-local-changes")
+    assert kept.code == 0, kept.out
+    assert world.truth()["writable"] == {EAST: True, WEST: False}
+    assert world.truth()["lost_writes"] == 0
+
+
+def test_somebody_elses_write_is_looked_at_and_judged_anew(world: World) -> None:
+    touched = {"cluster": WEST, "plural": MIRRORS, "namespace": "bank", "name": "ledger-dr"}
+    when(world, "touch", touched, WEST, "PATCH", MIRRORS)
+    ran = world.act("promote", LEDGER)
+    assert ran.code == 0, ran.out
+    assert [(each["status"], each["effect"]) for each in world.changes() if each["method"] == "PATCH"] == [
+        (409, False),
+        (200, True),
+        (200, True),
+    ]
+    assert world.truth()["lost_writes"] == 0
+
+
+@pytest.mark.parametrize("cluster", [EAST, WEST])
+@pytest.mark.parametrize("effect", ["before", "after"])
+def test_a_lost_answer_is_read_back_and_nothing_is_meant_twice(
+    world: World, cluster: str, effect: str
+) -> None:
+    """504: a write that landed, and one that did not (CT §17)."""
+    world.control.fault(cluster, "status", method="PATCH", path=MIRRORS, status=504, effect=effect)
+    ran = world.act("promote", LEDGER)
+    assert ran.code == 0, ran.out
+    assert patches(world) == [(WEST, "promoted"), (EAST, "reestablished")]
+    assert len([each for each in world.changes() if each["method"] == "PATCH"]) == (
+        2 if effect == "after" else 3
+    )
+    assert world.truth()["lost_writes"] == 0
+
+
+@pytest.mark.parametrize(("cluster", "kind"), [(EAST, SNAPSHOTS), (WEST, COPIES)])
+@pytest.mark.parametrize("effect", ["before", "after"])
+def test_a_lost_answer_to_an_errand_makes_one_of_it(
+    world: World, cluster: str, kind: str, effect: str
+) -> None:
+    world.control.fault(cluster, "status", method="POST", path=kind, status=504, effect=effect)
+    assert world.act("promote", LEDGER).code == 0
+    assert len([each for each in world.control.objects(EAST, SNAPSHOTS, "bank")]) == 1
+    assert [each for each in writes(world) if each[1] == "POST"] == [
+        (EAST, "POST", SNAPSHOTS),
+        (WEST, "POST", COPIES),
+    ]
+
+
+@pytest.mark.parametrize("dead", [EAST, WEST])
+def test_a_dead_ontap_ends_it_before_anything_was_promoted(world: World, dead: str) -> None:
+    world.control.ontap(dead, "dead")
+    ran = world.act("promote", LEDGER)
+    assert (ran.code, ran.operation["error"]["code"]) == (1, "errand-failed")
+    assert patches(world) == []
+    assert leftovers(world) == []
+    world.control.ontap(dead, "alive")
+    world.control.advance(30)
+    assert world.act("promote", LEDGER).code == 0
+
+
+def test_a_copy_that_runs_already_is_waited_for(world: World) -> None:
+    world.control.advance(300 - world.control.now() % 300 - 2)  # the next one by schedule begins in a moment
+    ran = world.act("promote", LEDGER)
+    assert ran.code == 0, ran.out
+    copies = [each for each in writes(world) if each[1:] == ("POST", COPIES)]
+    assert len(copies) == 2
+    assert world.truth()["lost_writes"] == 0
+
+
+def test_a_snapshot_that_is_named_stands_for_both_errands(world: World) -> None:
+    assert world.act("promote", LEDGER, "--dry-run", "--snapshot", "pvc-1/snapshot-1").code == 0
+    ran = world.act("promote", LEDGER, "--snapshot", "pvc-1/no-such-snapshot")
+    assert ran.code == 3, ran.out
+    assert list(outcomes(ran)) == ["promote", "reestablish"]
+    assert word(world) == "failed"
+    assert world.truth()["writable"] == {EAST: True, WEST: False}
+    refused = world.act("resync", LEDGER)
+    assert (refused.code, refused.guards) == (6, ["discards-local-data"])
+    assert world.act("resync", LEDGER, "--discard-local-changes").code == 0
+    assert word(world) == "reestablished"
+    assert world.act("promote", LEDGER).code == 0
+
+
+def test_no_snapshot_class_is_said_before_anything_is_made(world: World) -> None:
+    text = world.config.read_text()
+    world.config.write_text("".join(line for line in text.splitlines(True) if "snapshot_class" not in line))
+    ran = world.act("promote", LEDGER)
+    assert (ran.code, ran.operation["error"]["code"]) == (6, "unsupported")
+    assert "snapshot_class" in ran.operation["error"]["remedy"]
+    assert world.changes() == []

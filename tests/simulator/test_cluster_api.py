@@ -425,3 +425,14 @@ def test_nothing_of_an_answer_is_shared(west):
     one = west.get(REPLICA)
     one["spec"]["state"] = "spoilt"
     assert json.dumps(west.get(REPLICA)).find("spoilt") < 0
+
+
+def test_somebody_else_may_write_to_an_object(shared, west):
+    before = west.get(REPLICA)["metadata"]
+    shared.control.touch("k8s-west", "tridentmirrorrelationships", "bank", "ledger-dr")
+    after = west.get(REPLICA)["metadata"]
+    assert after["annotations"]["touched"] == "1"
+    assert after["generation"] == before["generation"]
+    assert after["resourceVersion"] != before["resourceVersion"]
+    with pytest.raises(ValueError, match="no kind 'mirrors'"):
+        shared.control.touch("k8s-west", "mirrors", "bank", "ledger-dr")

@@ -31,7 +31,8 @@ def between(
         "timeoutSeconds": int(READ_SECONDS),
         **selectors(name, ""),
     }
-    brief = replace(look, deadline=min(look.deadline, client.clock.monotonic() + READ_SECONDS), retry=False)
+    seconds = min(READ_SECONDS, look.remaining(client.clock) / 2)  # a look shall not be late because of it
+    brief = replace(look, deadline=client.clock.monotonic() + seconds, retry=False)
     found: list[Body] = []
     try:
         stream = client.open_watch(resource, namespace, params, brief, READ_SECONDS)

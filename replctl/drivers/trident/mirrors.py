@@ -39,7 +39,7 @@ PERMITS: Mapping[State, frozenset[str]] = MappingProxyType(
         State.SOURCE: frozenset({"failover_planned", "reprotect", "step_down"}),
         State.REPLICA: frozenset({"failover_unplanned", "proven_copy"}),
         State.PROMOTING: frozenset({"failover_unplanned"}),
-        State.FAILED: frozenset({"failover_unplanned", "resync"}),
+        State.FAILED: frozenset({"failover_unplanned", "resync", "step_down"}),
     }
 )
 

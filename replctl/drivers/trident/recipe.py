@@ -9,7 +9,7 @@ source, a transfer up to it, and a promotion *at* it, which fails where it has n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from replctl.core.evidence import fact
@@ -37,12 +37,14 @@ _LACKS: Mapping[Course, str] = MappingProxyType(
         Course.DRILL_STOP: _NO_DRILL,
     }
 )
-_RE_ESTABLISHES = frozenset({Course.SWITCH, Course.REPROTECT})
+_RE_ESTABLISHES = frozenset({Course.SWITCH, Course.REPROTECT, Course.RESYNC})
+_GAVE_UP = frozenset({"failed", "invalid"})  # Trident does not try again before the spec changes
 _SOURCE = EndGoal(frozenset({State.SOURCE}))
 _PROVEN = EndGoal(frozenset({State.SOURCE}), proven=True)
 _REPLICA = EndGoal(
     frozenset({State.REPLICA}), passing=frozenset({State.SYNCING, State.DEMOTING}), healthy=True
 )
+_TOLD_ANEW = frozenset({State.FAILED, State.REPLICA})
 _QUIET_REPLICA = EndGoal(frozenset({State.REPLICA}))
 _NOTHING = EndGoal(frozenset({State.NONE}))
 _WAITING = EndGoal(frozenset({State.NONE}), words=frozenset({NO_WORD}))  # for its claim
@@ -122,7 +124,8 @@ class TridentRecipe:
             return tuple(_unmakeable(scene))
         if course not in _RE_ESTABLISHES:
             return ()
-        return (*_unknown_policy(scene), *(_unproven_survivor(scene) if course is Course.REPROTECT else ()))
+        first = _out_of_step(scene) if course is Course.SWITCH else _unproven_survivor(scene)
+        return (*first, *_unknown_policy(scene))
 
     def steps(
         self, course: Course, new_source: Side, pair: Pair, arguments: Mapping[str, Scalar]
@@ -135,13 +138,20 @@ class TridentRecipe:
 def _unknown_policy(scene: _Scene) -> tuple[Evidence, ...]:
     named = next((end for end in (scene.old, scene.new) if end.vendor.get("replication_policy")), None)
     if named is None:
-        value = "neither end names a policy, and what ONTAP takes then keeps no schedule (CT 7): name one"
+        value = "neither end names a policy, and what ONTAP takes then keeps no schedule: name one"
         return (fact("replication policy", value, scene.old),)
     if named.mode is None:
         policy = named.vendor["replication_policy"]
         value = f"whether {policy} mirrors synchronously is not known: say it under backends.{named.backend}.policies"
         return (fact("replication policy", value, named),)
     return ()
+
+
+def _out_of_step(scene: _Scene) -> tuple[Evidence, ...]:
+    """A synchronous mirror gets no last copy: where it is known not to be in step, writes would be lost."""
+    if scene.new.mode is not Mode.SYNCHRONOUS or scene.new.healthy:
+        return ()
+    return (fact("not in step", scene.new.sentence, scene.new),)
 
 
 def _unproven_survivor(scene: _Scene) -> tuple[Evidence, ...]:
@@ -302,6 +312,37 @@ def _sync(scene: _Scene) -> tuple[Step, ...]:
     return (_copy(scene, _SOURCE, last=False),)
 
 
+def _resync(scene: _Scene) -> tuple[Step, ...]:
+    """Out of a failure there is no way but another wish: first none at all, then the right one (CT §13)."""
+    old = scene.old
+    if old.state is State.REPLICA and old.vendor.get("spec_state"):
+        return ()
+    if old.state not in (State.FAILED, State.REPLICA):
+        return _re_establish(scene)
+    begins = scene.goal(new=_PROVEN, old=replace(scene.unused_source, states=_TOLD_ANEW))
+    anew = scene.goal(new=_PROVEN, old=replace(_REPLICA, words=frozenset({"reestablished"})))
+    last = _re_establishing(scene, unplanned=True)
+    last = replace(last, begins=begins, goal=anew, moves=_to_syncing(scene))
+    if old.word not in _GAVE_UP:
+        return (last,)
+    let_go = EndGoal(_TOLD_ANEW, words=frozenset({"established", "reestablished", "none"}))
+    first = Step(
+        name=RESET,
+        side=scene.side.other,
+        action=RESET,
+        begins=begins,
+        goal=scene.goal(new=_SOURCE, old=let_go),
+        deadline_seconds=PATIENT_SECONDS,
+        unplanned=True,
+        sentence=f"{old.backend} lets go of what failed",
+    )
+    return (first, last)
+
+
+def _to_syncing(scene: _Scene) -> tuple[tuple[Side, State, State], ...]:
+    return ((scene.side.other, State.FAILED, State.SYNCING),) if scene.old.state is State.FAILED else ()
+
+
 # -- making and removing: each end by itself, the source first, and last (CT §8.2, §9.1) -------------------------
 
 
@@ -438,5 +479,6 @@ _COURSES: Mapping[Course, Callable[[_Scene], tuple[Step, ...]]] = MappingProxyTy
         Course.SYNC: _sync,
         Course.CREATE: _create,
         Course.DELETE: _delete,
+        Course.RESYNC: _resync,
     }
 )

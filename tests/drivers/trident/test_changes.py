@@ -1,0 +1,111 @@
+"""What is written: all six strings, the handle only while promoted, a mark that proves a promotion (CT §2, §4.3)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from drivers.trident.test_mirrors import body
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replctl.core.plans import Errand
+from replctl.drivers.trident import changes, errands
+from replctl.drivers.trident.mirrors import Mirror
+from replctl.drivers.trident.promotions import ANNOTATION, Promotion
+
+STRINGS = {"state", "replicationPolicy", "replicationSchedule"}
+MAPPING = {"localPVCName", "remoteVolumeHandle", "promotedSnapshotHandle"}
+
+
+def bare() -> dict[str, Any]:
+    """A source that was made without what may be left out."""
+    made = body("promoted", "promoted", remoteVolumeHandle="", replicationPolicy="", replicationSchedule="")
+    made["spec"] = {"state": "promoted", "volumeMappings": [{"localPVCName": "ledger-data"}]}
+    return made
+
+
+CHANGES = [
+    changes.promotion(Mirror(body()), "op-1", "pvc-1/snap", "77"),
+    changes.re_establishment(Mirror(bare()), "svm_west:v", "MirrorAllSnapshots", "5min"),
+    changes.clearing(Mirror(body("failed", "promoted"))),
+]
+
+
+@pytest.mark.parametrize("made", CHANGES)
+def test_all_six_strings_are_there(made: dict[str, Any]) -> None:
+    spec = made["spec"]
+    (place,) = spec["volumeMappings"]
+    assert spec.keys() - {"volumeMappings"} == STRINGS
+    assert place.keys() == MAPPING
+    assert place["localPVCName"] == "ledger-data"
+    assert bool(place["promotedSnapshotHandle"]) is (spec["state"] == "promoted")
+    assert "status" not in made
+    assert made["metadata"].keys() == {"annotations"}
+
+
+def test_what_the_source_names_itself_stays_and_what_it_lacks_is_given() -> None:
+    given_all = changes.re_establishment(
+        Mirror(body("promoted", "promoted")), "svm_west:v", "Other", "hourly"
+    )
+    assert given_all["spec"]["replicationPolicy"] == "MirrorAllSnapshots"
+    given_none = CHANGES[1]["spec"]
+    assert (given_none["replicationPolicy"], given_none["replicationSchedule"]) == (
+        "MirrorAllSnapshots",
+        "5min",
+    )
+    assert given_none["volumeMappings"][0]["remoteVolumeHandle"] == "svm_west:v"
+
+
+def moment(state: str, generation: int = 3) -> dict[str, Any]:
+    made = body(state, "promoted")
+    made["metadata"]["generation"] = generation
+    return made
+
+
+def test_a_mark_is_of_one_wish_of_one_object() -> None:
+    said = CHANGES[0]["metadata"]["annotations"][ANNOTATION]
+    mark = Promotion.of({"metadata": {"annotations": {ANNOTATION: said}}})
+    assert mark == Promotion(operation="op-1", since="77", generation=3, was="established")
+    assert mark.fits(3)
+    assert not mark.fits(4)
+    assert mark.passed([moment("established"), moment("promoting"), moment("promoted")])
+    assert not mark.passed([moment("established"), moment("promoted")])
+    assert not mark.passed([moment("promoting", generation=2), moment("promoted")])
+
+
+def test_without_a_complete_copy_before_it_nothing_is_proven() -> None:
+    mark = Promotion(operation="op-1", since="77", generation=3, was="failed")
+    assert not mark.fits(3)
+
+
+@given(st.one_of(st.text(), st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps)))
+def test_whatever_stands_in_the_annotation_is_no_mark(text: str) -> None:
+    assert Promotion.of({"metadata": {"annotations": {ANNOTATION: text}}}) is None
+
+
+def update(state: str | None, **spec: str) -> dict[str, Any]:
+    status = {} if state is None else {"state": state, "message": "busy"}
+    made = errands.new_copy("op-1", 1, "ledger-dr", spec.get("handle", ""))
+    made["metadata"]["creationTimestamp"] = "2031-02-03T04:05:06Z"
+    return {**made, "status": status}
+
+
+def test_a_copy_holds_what_was_there_when_it_was_asked_for_and_no_more_than_its_snapshot() -> None:
+    asked = 1927857906.0
+    assert errands.copy_told(update(None), 0.0) == Errand()
+    assert errands.copy_told(update("In progress"), 0.0) == Errand()
+    assert errands.copy_told(update("Failed"), 0.0).failure == "busy"
+    done = errands.copy_told(update("Succeeded"), 2.5)
+    assert (done.done, done.copied_at) == (True, asked - 2.5)
+    assert errands.copy_told(update("Succeeded"), None).copied_at is None
+    assert errands.copy_told(update("Succeeded", handle="pvc-1/snap"), 0.0).copied_at is None
+
+
+def test_what_bears_our_name_and_not_our_label_is_not_ours() -> None:
+    made = errands.new_snapshot("op-1", "ledger-data", "snaps")
+    assert made["metadata"]["name"] == "replctl-op-1"
+    assert errands.is_of(made, "op-1")
+    assert not errands.is_of(made, "op-2")
+    assert not errands.is_of({"metadata": {"name": "replctl-op-1"}}, "op-1")
