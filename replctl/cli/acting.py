@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from replctl.cli import documents, groups, names, screens
+from replctl.cli.contradicting import Contradictions
 from replctl.cli.failures import failure_of, unexpected
 from replctl.cli.lines import dim, line
-from replctl.cli.options import Acting, Choosing, Common, Looking
+from replctl.cli.options import Acting, Choosing, Common, Keeping, Looking
 from replctl.cli.output import Format
 from replctl.cli.session import YES, Session, agreed, command_line, opened
 from replctl.cli.surroundings import PROGRAM, Surroundings
@@ -41,6 +42,7 @@ class Order:
     names: Sequence[str]
     choosing: Choosing
     acknowledged: Acknowledgements
+    keeping: Keeping = field(default_factory=Keeping)
     to: str | None = None
     survivor: str | None = None
     snapshot: str | None = None
@@ -52,7 +54,7 @@ class Errand:
     """What one command has to do: an intent for each replication, perhaps of different verbs.
 
     `takes` are the flags by which the command lets guards be answered; None: all that the guards name. `saved` is the
-    plan that what is seen must still fit.
+    plan that what is seen must still fit. `keeping` is what becomes of a file that says otherwise.
     """
 
     command: str
@@ -60,12 +62,14 @@ class Errand:
     group: str | None = None
     takes: frozenset[str] | None = None
     saved: SavedPlan | None = None
+    keeping: Keeping = field(default_factory=Keeping)
 
 
 def act(here: Surroundings, common: Common, looking: Looking, acting: Acting, order: Order) -> int:
     """The whole path; returns the exit code."""
     with opened(here, common, looking) as session:
-        errand = Errand(order.verb.value, _intents(session, order), group=order.choosing.group)
+        intents = _intents(session, order)
+        errand = Errand(order.verb.value, intents, group=order.choosing.group, keeping=order.keeping)
         return carry(session, errand, looking, acting)
 
 
@@ -170,23 +174,33 @@ def _carry_out(
     stopped = [each for each in judged if isinstance(each, OperationResult) and each.outcome not in SETTLED]
     if stopped and not (acting.keep_going and offers):
         return [_as_result(session, each) for each in judged], of_judged(stopped)
+    contradictions = Contradictions.of(session, offers, errand.keeping)
     if offers and not _confirmed(session, offers, acting):
         results = [_unconfirmed(session, each) if isinstance(each, Proposal) else each for each in judged]
         return results, of_judged(results)
-    moved = iter(_moved(session, offers, request, acting.max_parallel))
+    moved = iter(_moved(session, offers, request, acting.max_parallel, contradictions))
+    contradictions.tell()
     results = [next(moved) if isinstance(each, Proposal) else each for each in judged]
     return results, _of_moved(session, results)
 
 
 def _moved(
-    session: Session, offers: Sequence[Proposal], request: Request, max_parallel: int
+    session: Session,
+    offers: Sequence[Proposal],
+    request: Request,
+    max_parallel: int,
+    contradictions: Contradictions,
 ) -> list[OperationResult]:
     from replctl.engine.fleet import Fleet
 
     engine = session.services.engine
 
     def carry(offer: Proposal) -> OperationResult:
-        return _settled(session, offer.intent, lambda: engine.carry_out(offer, request))
+        return _settled(
+            session,
+            offer.intent,
+            lambda: contradictions.around(offer, lambda: engine.carry_out(offer, request)),
+        )
 
     fleet = Fleet(
         carry_out=carry,

@@ -16,7 +16,7 @@ from replctl.cli.options import Common, HoldGuard, OneName, seconds
 
 if TYPE_CHECKING:
     from replctl.cli.session import Session
-    from replctl.core.model import Hold, Replication, Who
+    from replctl.core.model import Hold, Replication
     from replctl.core.outcomes import Outcome
     from replctl.core.plans import Refusal
     from replctl.core.results import OperationResult
@@ -53,7 +53,7 @@ def hold(
 
 
 def release(context: typer.Context, *, name: OneName, guard: HoldGuard, common: Common) -> int:
-    """End a hold, your own or the daemon's.
+    """End a hold, your own or one that stops the daemon alone.
 
     Written into this site's store at once, without -y; no backend is touched. --override-hold ends the hold of
     somebody else.
@@ -62,11 +62,6 @@ def release(context: typer.Context, *, name: OneName, guard: HoldGuard, common: 
 
     with opened(context.obj, common) as session:
         return _tell(session, _Book.of(session, name).give_back(override=guard.override_hold))
-
-
-def owner_of(who: Who) -> str:
-    """Who a hold belongs to: the person behind `sudo`; with the host, so that nobody is named as the daemon is."""
-    return f"{who.sudo_user or who.user} on {who.host}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +90,14 @@ class _Book:
 
     @property
     def is_somebody_elses(self) -> bool:
-        from replctl.core.model import DAEMON
+        found = self.found
+        return found is not None and found.asks_people and found.owner != self._asker
 
-        return self.found is not None and self.found.owner not in (owner_of(self.session.who), DAEMON)
+    @property
+    def _asker(self) -> str:
+        from replctl.cli.session import owner_of
+
+        return owner_of(self.session.who)
 
     def take(self, reason: str, ends_at: float | None, *, override: bool) -> _Told:
         from replctl.core.model import Hold
@@ -105,7 +105,7 @@ class _Book:
 
         if self.is_somebody_elses and not override:
             return self._refused("hold")
-        owner = owner_of(self.session.who)
+        owner = self._asker
         wanted = Hold(owner=owner, reason=reason, since=self.session.now, ends_at=ends_at)
         if self.found is not None and replace(self.found, since=wanted.since) == wanted:
             return self._done(

@@ -161,6 +161,35 @@ class Acting(Waiting):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """What becomes of a desired-state file that says otherwise: the daemon shall not go by it."""
+
+    hold_reason: Annotated[
+        str | None,
+        typer.Option(
+            "--hold",
+            metavar="REASON",
+            help="Keep the daemon's hands off, and say why; it is held anyway where the file says otherwise.",
+        ),
+    ] = None
+    update_file: Annotated[
+        bool,
+        typer.Option("--update-file", help="Write the new state into the file, instead of holding."),
+    ] = False
+
+    @property
+    def reason(self) -> str:
+        """Why it shall be held; empty when nobody said. Raises InvalidInput for what says nothing, or too much."""
+        if self.hold_reason is None:
+            return ""
+        if not self.hold_reason.strip():
+            raise InvalidInput("--hold: it is empty; say why, for whoever is stopped")
+        if self.update_file:
+            raise InvalidInput("--hold and --update-file: one of them, for a file that agrees needs no hold")
+        return self.hold_reason.strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HoldGuard:
     """The guard that stands before every change."""
 
@@ -296,6 +325,7 @@ HEADINGS: Mapping[type, str] = {
     Acting: "Acting",
     Waiting: "Acting",
     Confirming: "Acting",
+    Keeping: "The desired-state file",
     TakeoverGuards: "Guards, each answered by its own flag",
     DiscardGuard: "Guards, each answered by its own flag",
     ReprotectGuards: "Guards, each answered by its own flag",

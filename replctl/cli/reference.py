@@ -62,6 +62,10 @@ ERRORS: Mapping[str, tuple[ExitCode, str]] = MappingProxyType(
         "invalid-time": (ExitCode.USAGE, "not a time with its offset, such as `2031-02-03T02:13:07Z`"),
         "locked": (ExitCode.CONFLICT, "another process holds the replication; it is named"),
         "name-unresolved": (ExitCode.UNREACHABLE, "the backend's host name leads nowhere"),
+        "file-not-editable": (
+            ExitCode.USAGE,
+            "`--update-file` does not touch the file: it lies in a git work tree, or cannot be written",
+        ),
         "no-credential": (
             ExitCode.UNAUTHORIZED,
             "what would sign us in cannot be had, such as a credential plugin that fails; nothing was asked",
@@ -105,6 +109,7 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
         "cannot-go-on": "the step before is done, but the ends do not read as the next one needs",
         "deadline": "the deadline came while the backends were still at it",
         "ended-elsewhere": "the ends settled in states that are neither where they began nor where they should be",
+        "file-not-updated": "the change is done and was observed; the desired-state file was not, and a hold is kept",
         "foreign-operation": "the backend is busy with a change that replctl did not begin",
         "hook-failed": "the promotion is done and was observed; its `after_promote` hook did not end well",
         "not-waited-for": "the change was accepted, and `--no-wait` was given",

@@ -128,3 +128,8 @@ def who_asks(environ: Mapping[str, str]) -> Who:
     return Who(
         user=user, host=socket.gethostname(), pid=os.getpid(), sudo_user=environ.get("SUDO_USER") or None
     )
+
+
+def owner_of(who: Who) -> str:
+    """Who a hold belongs to: the person behind `sudo`; with the host, so that nobody is named as the daemon is."""
+    return f"{who.sudo_user or who.user} on {who.host}"

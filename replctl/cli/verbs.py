@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from replctl.cli.options import (
     DeletionGuards,
     DiscardGuard,
     HoldGuard,
+    Keeping,
     Looking,
     Names,
     ReprotectGuards,
@@ -32,6 +34,7 @@ def promote(
     takeover: TakeoverGuards,
     step_down: StepDownGuard,
     hold: HoldGuard,
+    keeping: Keeping,
     looking: Looking,
     common: Common,
 ) -> int:
@@ -49,6 +52,7 @@ def promote(
         names,
         choosing,
         acknowledged(hold, takeover, None, step_down),
+        keeping=keeping,
         snapshot=takeover.snapshot,
     )
 
@@ -61,6 +65,7 @@ def demote(
     acting: Acting,
     step_down: StepDownGuard,
     hold: HoldGuard,
+    keeping: Keeping,
     looking: Looking,
     common: Common,
 ) -> int:
@@ -69,7 +74,7 @@ def demote(
     Planned: nothing is lost.
     """
     given = acknowledged(hold, None, None, step_down)
-    return order(context, common, looking, acting, Verb.DEMOTE, names, choosing, given)
+    return order(context, common, looking, acting, Verb.DEMOTE, names, choosing, given, keeping=keeping)
 
 
 def failover(
@@ -82,6 +87,7 @@ def failover(
     takeover: TakeoverGuards,
     step_down: StepDownGuard,
     hold: HoldGuard,
+    keeping: Keeping,
     looking: Looking,
     common: Common,
 ) -> int:
@@ -95,6 +101,7 @@ def failover(
         names,
         choosing,
         acknowledged(hold, takeover, None, step_down),
+        keeping=keeping,
         to=to,
         snapshot=takeover.snapshot,
     )
@@ -109,6 +116,7 @@ def reprotect(
     guards: ReprotectGuards,
     step_down: StepDownGuard,
     hold: HoldGuard,
+    keeping: Keeping,
     looking: Looking,
     common: Common,
 ) -> int:
@@ -118,7 +126,16 @@ def reprotect(
     """
     given = acknowledged(hold, None, guards, step_down)
     return order(
-        context, common, looking, acting, Verb.REPROTECT, names, choosing, given, survivor=guards.survivor
+        context,
+        common,
+        looking,
+        acting,
+        Verb.REPROTECT,
+        names,
+        choosing,
+        given,
+        keeping=keeping,
+        survivor=guards.survivor,
     )
 
 
@@ -253,6 +270,7 @@ def order(
     choosing: Choosing,
     given: Acknowledgements,
     *,
+    keeping: Keeping | None = None,
     to: str | None = None,
     survivor: str | None = None,
     snapshot: str | None = None,
@@ -261,11 +279,14 @@ def order(
     """Have a verb carried out, for whichever command it was that asked for it."""
     from replctl.cli.acting import Order, act
 
+    keeping = keeping or Keeping()
+    keeping = replace(keeping, hold_reason=keeping.reason or None)
     ordered = Order(
         verb=verb,
         names=names or (),
         choosing=choosing,
         acknowledged=given,
+        keeping=keeping,
         to=to,
         survivor=survivor,
         snapshot=snapshot,

@@ -455,10 +455,19 @@ DAEMON = "replctl"  # who owns a hold that the daemon took; people's holds name 
 class Hold:
     """ "Hands off": it stops the daemon; a person's asks people too, unless they say --override-hold (design §2).
 
-    `owner` is claimed, not proven. `ends_at` only reminds: the hold stays until it is released.
+    `owner` is claimed, not proven. `ends_at` only reminds: the hold stays until it is released. `daemon_only` is one
+    that a command took because the file contradicts what it did; one that `ends_with_difference` goes by itself once
+    they agree again.
     """
 
     owner: str
     reason: str
     since: float
     ends_at: float | None = None
+    daemon_only: bool = False
+    ends_with_difference: bool = False
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether a person has to say --override-hold too: not for what is about the daemon alone (ADR 0011)."""
+        return not self.daemon_only and self.owner != DAEMON

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     RESUME = "resume"  # an operation of the daemon's own goes on
     LATER = "later"  # one of these two, but not now
     HOLD = "hold"  # a hold is taken: the role changed without us
+    RELEASE = "release"  # a hold ends: what it was taken for is no more
     WAITS = "waits"  # a person has to say
 
 
@@ -173,12 +174,15 @@ def _of_role(status: ReplicationStatus, role: State, known: Known, autonomy: Aut
     desired = status.replication.desired_state
     settled = Settled(role=role, desired=desired)
     if role is desired:
+        if status.hold is not None and status.hold.ends_with_difference:
+            return Finding(kind=Kind.RELEASE, why="file and role agree again", settled=settled)
         protected = _protect(status, autonomy, now) if status.hold is None else None
         if protected is not None:
             return Finding(kind=Kind.ACT, verb=protected[0], why=protected[1], settled=settled)
         return Finding(kind=Kind.SETTLED, settled=settled, why=_held(status.hold))
     if status.hold is not None:
-        return _waits(_held(status.hold))
+        # a command's hold says who turned the role: that is how it is now, and no stranger's doing
+        return replace(_waits(_held(status.hold)), settled=settled if status.hold.daemon_only else None)
     if known.settled is not None and known.settled.role is not role:
         why = f"it became {role.value} without this daemon, and the file wants {desired.value}"
         return Finding(kind=Kind.HOLD, why=why, settled=settled)
@@ -251,7 +255,7 @@ def sentence(findings: Sequence[tuple[str, Finding]]) -> str:
         words[found.kind].append(_worded(key, found))
     waiting = words[Kind.WAITS]
     parts = [
-        *_some([*words[Kind.RESUME], *words[Kind.ACT], *words[Kind.HOLD]]),
+        *_some([*words[Kind.RESUME], *words[Kind.ACT], *words[Kind.HOLD], *words[Kind.RELEASE]]),
         *_counted("on the way", words[Kind.BUSY]),
         *_counted("put off", words[Kind.LATER]),
         *_counted("waits for a person" if len(waiting) == 1 else "wait for a person", waiting),
@@ -267,8 +271,8 @@ def _worded(key: str, found: Finding) -> str:
             return found.why
         case Kind.ACT | Kind.RESUME | Kind.LATER:
             return f"{found.deed(key)} ({found.why})"
-        case Kind.HOLD:
-            return f"hold {key} ({found.why})"
+        case Kind.HOLD | Kind.RELEASE:
+            return f"{found.kind} {key} ({found.why})"
         case _:
             return f"{key} ({found.why})"
 

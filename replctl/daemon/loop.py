@@ -379,6 +379,8 @@ class Daemon:
         """
         done = dict(findings)
         for key, found in findings.items():
+            if found.kind is Kind.RELEASE:
+                self._release(key, found)
             if found.kind is Kind.HOLD and not self._hold(key, found):
                 why = f"{found.why}; it could not be held"
                 done[key] = replace(found, kind=Kind.WAITS, why=why, settled=None)
@@ -391,10 +393,24 @@ class Daemon:
 
     def _hold(self, key: str, found: Finding) -> bool:
         hold = reconciling.hold_for(found, self._clock.now())
-        held = self._written(lambda: self._store.set_hold(key, hold))
+
+        def take() -> None:
+            if self._store.hold(key) is None:  # else whoever changed the role has taken one since the look
+                self._store.set_hold(key, hold)
+
+        held = self._written(take)
         if held:
             self._log.warning("%s is held: %s; replctl release %s", key, found.why, key)
         return held
+
+    def _release(self, key: str, found: Finding) -> None:
+        def end() -> None:
+            hold = self._store.hold(key)
+            if hold is not None and hold.ends_with_difference:
+                self._store.remove_hold(key)
+
+        if self._written(end):
+            self._log.info("%s is no longer held: %s", key, found.why)
 
     def _against_beginning(self, key: str, found: Finding) -> str:
         """Why it cannot begin now; empty when it can."""

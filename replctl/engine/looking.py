@@ -13,7 +13,6 @@ from replctl.clock import Clock
 from replctl.core.health import judge
 from replctl.core.journal import OperationRecord, Proof, StepPhase
 from replctl.core.model import (
-    DAEMON,
     End,
     Hold,
     Intent,
@@ -241,8 +240,8 @@ def interrupted(record: OperationRecord | None, intent: Intent) -> Course | None
 
 
 def _holder_text(hold: Hold | None) -> str | None:
-    """Whose hold asks a person: everybody's, the asker's own too, but not the daemon's, which is about itself."""
-    return f"{hold.owner}: {hold.reason}" if hold and hold.owner != DAEMON else None
+    """Whose hold asks a person: everybody's, the asker's own too, but not one that is about the daemon alone."""
+    return f"{hold.owner}: {hold.reason}" if hold and hold.asks_people else None
 
 
 def _last_contact(replication: Replication, before: Memory) -> dict[str, float]:

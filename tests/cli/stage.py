@@ -18,6 +18,7 @@ from replctl.core.model import (
     End,
     Flow,
     Health,
+    Hold,
     Intent,
     Link,
     Mode,
@@ -55,6 +56,11 @@ def replication(key: str = "bank/ledger", **changes: Any) -> Replication:
         rpo_seconds=300.0,
     )
     return replace(made, **changes)
+
+
+def to_be_promoted(key: str = "bank/ledger", **changes: Any) -> Replication:
+    """One that the file wants as a promotion makes it, so that it is not held from the daemon."""
+    return replication(key, desired_state=State.SOURCE, **changes)
 
 
 def seen(backend: str, state: State | None, **changes: Any) -> Observation:
@@ -233,7 +239,7 @@ STEPS = (
 class World:
     """What the engine finds; `answers` by key decide what `propose` gives, `ends` what `carry_out` gives."""
 
-    replications: list[Replication] = field(default_factory=lambda: [replication()])
+    replications: list[Replication] = field(default_factory=lambda: [to_be_promoted()])
     answers: dict[str, Plan | Refusal | Outcome | ReplctlError] = field(default_factory=dict)
     ends: dict[str, Outcome | BaseException] = field(default_factory=dict)
     status: StatusReport | None = None
@@ -251,11 +257,35 @@ class World:
         return Services(self, given["report"])
 
 
+class Holds:
+    """As much of a store as a command wants that changes roles."""
+
+    def __init__(self) -> None:
+        self._holds: dict[str, Hold] = {}
+
+    def hold(self, key: str) -> Hold | None:
+        return self._holds.get(key)
+
+    def set_hold(self, key: str, hold: Hold) -> None:
+        self._holds[key] = hold
+
+    def remove_hold(self, key: str) -> bool:
+        return self._holds.pop(key, None) is not None
+
+
+class Entries(dict[str, Replication]):
+    """The file's entries."""
+
+    def place(self, key: str) -> str:
+        return f"replications.yaml:{list(self).index(key) + 1}"
+
+
 class Services:
     def __init__(self, world: World, report: Any) -> None:
-        self.replications = {each.key: each for each in world.replications}
+        self.replications = Entries({each.key: each for each in world.replications})
         self.engine = Engine(world, report)
         self.secrets = Secrets()
+        self.store = Holds()
         self.settings = SimpleNamespace(state_dir=world.state_dir)
 
     def __enter__(self) -> Services:

@@ -47,7 +47,7 @@ def test_an_unknown_replication_is_exit_5_with_suggestions(run: Runner) -> None:
 
 
 def test_an_ambiguous_name_is_exit_2_with_the_candidates(run: Runner) -> None:
-    run.world.replications = [stage.replication("bank/ledger"), stage.replication("shop/ledger")]
+    run.world.replications = [stage.to_be_promoted("bank/ledger"), stage.to_be_promoted("shop/ledger")]
     ran = run("promote", "ledger", "-y")
     assert ran.code == 2
     assert "bank/ledger, shop/ledger" in ran.err

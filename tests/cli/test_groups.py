@@ -29,7 +29,7 @@ WAVE = events.WaveBegan(number=2, of=3, order=10, members=20)
 
 def members(count: int, **changes: object) -> list[Replication]:
     return [
-        stage.replication(f"bank/r{number}", group="payments", order=number % 2, **changes)
+        stage.to_be_promoted(f"bank/r{number}", group="payments", order=number % 2, **changes)
         for number in range(count)
     ]
 

@@ -202,10 +202,11 @@ def test_an_edit_while_it_was_away_is_none(world: World) -> None:
         assert world.changes() == []
 
 
-def test_a_role_that_changed_without_it_is_held_and_never_turned_back(world: World) -> None:
+def test_a_role_that_changed_without_it_is_held_and_never_turned_back(world: World, tmp_path: Path) -> None:
     with running(world) as one:
         one.tick()
-        assert world.act("promote", LEDGER).code == 0
+        elsewhere = tmp_path / "elsewhere"  # somebody whose store, and so whose hold, is not this daemon's
+        assert world.act("promote", LEDGER, state_dir=elsewhere).code == 0
         world.control.clear_requests()
         said = one.tick()
         assert f"hold {LEDGER} (it became source without this daemon" in said
