@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 from urllib.parse import urlsplit
 
 REPLCTL = str(Path(sys.executable).with_name("replctl"))
@@ -37,13 +38,13 @@ PAGE = f"replication_session?select=id,state,role,resource_type,last_sync_timest
 
 
 @contextmanager
-def simulated(directory: Path, replications: int) -> Iterator[Mapping[str, str]]:
-    """Two arrays in another process; gives their addresses."""
+def simulated(directory: Path, replications: int) -> Iterator[Mapping[str, Any]]:
+    """Two arrays in another process; gives what it said when it was ready: `arrays`, `control`."""
     command = [REPLCTL, "simulate", "--dir", str(directory), "--replications", str(replications)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        yield json.loads(process.stdout.readline())["arrays"]
+        yield json.loads(process.stdout.readline())
     finally:
         process.terminate()
         process.wait()
@@ -93,8 +94,8 @@ def status_seconds() -> float:
 
 def array_rates() -> tuple[float, float]:
     """GETs by id a second over one connection, and the seconds of a page of 2000."""
-    with tempfile.TemporaryDirectory() as name, simulated(Path(name), SESSIONS) as arrays:
-        client = Client(Path(name), arrays["west"], "west")
+    with tempfile.TemporaryDirectory() as name, simulated(Path(name), SESSIONS) as ready:
+        client = Client(Path(name), ready["arrays"]["west"], "west")
         ids = [row["id"] for row in json.loads(client.get(PAGE))]
         took = seconds(lambda: [client.get(f"replication_session/{ids[n % len(ids)]}") for n in range(GETS)])
         return GETS / took, median(seconds(lambda: client.get(PAGE)) for _ in range(ROUNDS))
