@@ -1,9 +1,9 @@
 """replctl in a process of its own whose clock is the simulator's: read from a file, moved over the control port.
 
-Run as a script: the command line follows. `CRASH_AT` kills the process, as `kill -9` does, right after the
-n-th write to the journal, `CRASH_BEFORE` right before it: then all that was done since the write before it is done,
-and not written down. `CRASH_SENDING` kills it right after the n-th intent, of which nothing was sent then. `FILE_KIB`
-lets no file grow past so many KiB: a disk that is full.
+It is what `forks` forks, after `warm_up`. `CRASH_AT` kills the process, as `kill -9` does, right after the n-th write
+to the journal, `CRASH_BEFORE` right before it: then all that was done since the write before it is done, and not
+written down. `CRASH_SENDING` kills it right after the n-th intent, of which nothing was sent then. `FILE_KIB` lets no
+file grow past so many KiB: a disk that is full.
 """
 
 from __future__ import annotations
@@ -150,6 +150,20 @@ def crash_sending(number: int) -> None:
     SqliteStore.write_step = write  # type: ignore[method-assign]  # dying is its only purpose
 
 
+def warm_up() -> None:
+    """Import all that a command or the daemon works with."""
+    import replctl.bootstrap
+    import replctl.cli.app
+    import replctl.cli.boundary
+    import replctl.cli.daemon
+    import replctl.cli.verbs
+    import replctl.daemon.loop
+    import replctl.daemon.serving
+    import replctl.drivers.powerstore.driver
+    import replctl.drivers.trident.driver
+    import replctl.store.sqlite  # noqa: F401
+
+
 def main() -> int:
     sys.modules["click"] = None  # or httpx imports a command line of its own, as it does nowhere else
     from replctl.cli.boundary import main as replctl
@@ -164,7 +178,3 @@ def main() -> int:
         sys.dont_write_bytecode = True  # cut short, it would break every later run of this tree
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     return replctl(sys.argv[1:], clock=ControlClock(os.environ[VARIABLE], os.environ[SHOWN]))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

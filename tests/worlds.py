@@ -10,8 +10,6 @@ import io
 import json
 import os
 import random
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import worldclock
+from forks import Forked
 
 from replctl.clock import Cancel
 from replctl.simulator import Options, Simulator
@@ -120,7 +119,7 @@ class World:
 
     def spawn(
         self, *argv: str, state_dir: Path | None = None, environ: Mapping[str, str] | None = None
-    ) -> subprocess.Popen[str]:
+    ) -> Forked:
         """One command in a process of its own, over the world's clock."""
         face = self.directory / "time"
         if not face.exists():
@@ -131,14 +130,7 @@ class World:
             worldclock.SHOWN: str(face),
             **(environ or {}),
         }
-        return subprocess.Popen(
-            [sys.executable, worldclock.__file__, *argv],
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return Forked(argv, variables)
 
     def changes(self, since: int = 0) -> list[dict[str, Any]]:
         """Changes that were asked of either array, in their order."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 import worldclock
+from forks import Forked
 from scenarios.test_crashes import open_operations
 from scenarios.test_daemon import TURNED, edit, entries, roles
 from worlds import LEDGER, World, a_world
@@ -31,9 +31,7 @@ def free_port() -> int:
 
 
 class Process:
-    def __init__(
-        self, process: subprocess.Popen[str], channel: socket.socket, ports: tuple[int, int]
-    ) -> None:
+    def __init__(self, process: Forked, channel: socket.socket, ports: tuple[int, int]) -> None:
         self.process = process
         self.channel = channel
         self.metrics_port, self.health_port = ports
