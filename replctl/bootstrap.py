@@ -85,14 +85,16 @@ def assemble(
     command: str,
     who: Who,
     observe_timeout_seconds: float | None = None,
+    file_may_be_missing: bool = False,
     document: Callable[[OperationResult], Mapping[str, object]],
 ) -> Services:
     """Services from files, environment and flags; raises InvalidConfiguration with every mistake at once.
 
-    `document` is the JSON form of an operation, which hooks are told.
+    `document` is the JSON form of an operation, which hooks are told. `file_may_be_missing`: the desired-state file,
+    for who writes it.
     """
     settings = load(flags, environ)
-    replications = load_replications(settings)
+    replications = load_replications(settings, may_be_missing=file_may_be_missing)
     for notice in settings.notices:
         report(Noticed(topic="configuration", message=str(notice)))
     store = SqliteStore(settings.state_dir, clock=clock, history_keep_seconds=settings.history_keep_seconds)

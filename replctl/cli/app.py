@@ -19,6 +19,7 @@ from replctl.cli import (
     desired,
     drill,
     holding,
+    importing,
     inspecting,
     looking,
     op,
@@ -85,6 +86,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
         verbs.create,
         verbs.delete,
         desired.apply,
+        importing.import_,
     ),
     "Housekeeping": (
         holding.hold,

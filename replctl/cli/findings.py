@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from replctl.cli.documents import SCHEMA_VERSION, rfc3339, when
+from replctl.cli.documents import SCHEMA_VERSION, rfc3339, state_word, when
 from replctl.cli.lines import BLANK, Line, Role, Row, Span, dim, line, strong, table, wrapped
 from replctl.cli.screens import UNLIMITED
 from replctl.cli.shapes import (
@@ -14,13 +14,17 @@ from replctl.cli.shapes import (
     DiagnosisDocument,
     DiscoveryDocument,
     ErrorDocument,
+    ImportDocument,
+    ImportedDocument,
     InventoryDocument,
+    LeftOutDocument,
     ThingDocument,
 )
 from replctl.core.breaker import Position
 from replctl.core.durations import format_duration
-from replctl.core.model import Trouble
+from replctl.core.model import End, Replication, Trouble
 from replctl.diagnosis.checks import Check, Level
+from replctl.diagnosis.importing import Imported, LeftOut
 from replctl.diagnosis.survey import Findings, Found, Standing
 
 NOTHING = "-"
@@ -218,3 +222,78 @@ def diagnosis(checks: Sequence[Check], width: int | None) -> list[Line]:
         f"{len(checks)} checks: {counts[Level.OK]} ok, {counts[Level.WARN]} warn, {counts[Level.FAIL]} fail"
     )
     return [*lines, BLANK, line(dim(tally))]
+
+
+# -- import --------------------------------------------------------------------------------------------------
+
+
+def import_document(found: Imported, file: str, *, written: bool) -> ImportDocument:
+    return ImportDocument(
+        schema_version=SCHEMA_VERSION,
+        file=file,
+        written=written,
+        known=found.known,
+        added=[_imported_document(each) for each in found.entries],
+        left_out=[_left_out_document(each) for each in found.left_out],
+    )
+
+
+def _imported_document(each: Replication) -> ImportedDocument:
+    return ImportedDocument(
+        namespace=each.namespace,
+        name=each.name,
+        state=state_word(each.desired_state),
+        mode=each.mode,
+        local={"backend": each.local.backend, **each.local.words},
+        peer={"backend": each.peer.backend, **each.peer.words},
+    )
+
+
+def _left_out_document(each: LeftOut) -> LeftOutDocument:
+    return LeftOutDocument(
+        backend=each.backend, kind=each.kind, name=each.called, reason=each.reason, message=each.why
+    )
+
+
+def imported(found: Imported, width: int | None) -> list[Line]:
+    """One line a new entry."""
+    if not found.entries:
+        return []
+    rows = [
+        Row(
+            (
+                Span(each.key, Role.STRONG),
+                Span(each.desired_state.value),
+                Span(each.mode.value if each.mode is not None else NOTHING),
+                Span(_place(each.local)),
+                Span(_place(each.peer)),
+            )
+        )
+        for each in found.entries
+    ]
+    return table(["NAME", "STATE", "MODE", "LOCAL", "PEER"], rows, width)
+
+
+def _place(end: End) -> str:
+    return " ".join([end.backend, *(word for _, word in end.locator)])
+
+
+def left_out(found: Imported, width: int | None) -> list[Line]:
+    """What got no entry, each with why; told, for nobody guesses it."""
+    room = width or UNLIMITED
+    lines: list[Line] = []
+    for each in found.left_out:
+        head = line(Span("!", Role.WARN), " ", strong(each.called), f" on {each.backend}: ")
+        lines.extend(wrapped(f"{each.reason.value}: {each.why}", room, first=head, indent=4))
+    return lines
+
+
+def imported_footer(found: Imported, file: str, *, written: bool) -> list[Line]:
+    """How many there are, and where they are now."""
+    count = len(found.entries)
+    noun = "entry" if count == 1 else "entries"
+    if not count:
+        done = f"nothing to add to {file}"
+    else:
+        done = f"{count} {noun} {'added' if written else 'would be added'} to {file}"
+    return [line(dim(f"{done}; {found.known} known already, {len(found.left_out)} left out"))]

@@ -32,7 +32,7 @@ def backends(context: typer.Context, *, looking: Looking, common: Common) -> int
 
     with opened(context.obj, common, looking) as session:
         with session.progress.looking("the backends"):
-            found = survey.standings(session.services, _patience(session, looking))
+            found = survey.standings(session.services, patience(session, looking))
         output = session.output
         if output.format.is_document:
             output.document(findings.backends_document(found, session.now))
@@ -59,7 +59,7 @@ def discover(context: typer.Context, *, backends: Backends = None, looking: Look
         known = session.services.settings.backends
         chosen = list(dict.fromkeys(known_backend(each, known) for each in backends or sorted(known)))
         with session.progress.looking(", ".join(chosen)):
-            found = survey.discover(session.services, chosen, _patience(session, looking))
+            found = survey.discover(session.services, chosen, patience(session, looking))
         output = session.output
         if output.format.is_document:
             output.document(findings.discovery_document(found))
@@ -86,7 +86,7 @@ def doctor(context: typer.Context, *, looking: Looking, common: Common) -> int:
     if is_sound(checks):
         try:
             with opened(context.obj, common, looking) as session, session.progress.looking("everything"):
-                checks += examine(session.services, _patience(session, looking))
+                checks += examine(session.services, patience(session, looking))
         except InvalidConfiguration as error:
             checks += misconfigured(error)
     _print(checks, output_for(context.obj, common), context.obj.clock.now())
@@ -105,7 +105,7 @@ def _print(checks: list[Check], output: Output, now: float) -> None:
         output.data(findings.diagnosis(checks, output.width))
 
 
-def _patience(session: Session, looking: Looking) -> Patience:
+def patience(session: Session, looking: Looking) -> Patience:
     from replctl.diagnosis.visiting import Patience
 
     return Patience(

@@ -56,8 +56,13 @@ def output_for(here: Surroundings, common: Common) -> Output:
 
 
 @contextmanager
-def opened(here: Surroundings, common: Common, looking: Looking | None = None) -> Iterator[Session]:
-    """Assemble the services for a command; at the end they log out of the backends and close the store."""
+def opened(
+    here: Surroundings, common: Common, looking: Looking | None = None, *, file_may_be_missing: bool = False
+) -> Iterator[Session]:
+    """Assemble the services for a command; at the end they log out of the backends and close the store.
+
+    `file_may_be_missing`: the desired-state file, for the command that writes it.
+    """
     looking = looking or Looking()
     output = output_for(here, common)
     progress = Progress(output, here.clock)
@@ -72,6 +77,7 @@ def opened(here: Surroundings, common: Common, looking: Looking | None = None) -
             command=command_line(here.argv),
             who=who,
             observe_timeout_seconds=looking.observe_timeout_seconds,
+            file_may_be_missing=file_may_be_missing,
         ) as services,
     ):
         progress.log = _log(output, services.secrets)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypedDict
 
 from replctl.core.breaker import Position
 from replctl.core.differences import Aspect
+from replctl.core.matching import Reason
 from replctl.core.model import Flow, Health, Mode, Scalar, StateNote
 from replctl.core.outcomes import Outcome
 
@@ -474,6 +475,38 @@ class InventoryDocument(TypedDict):
 class DiscoveryDocument(TypedDict):
     schema_version: Literal[1]
     backends: list[InventoryDocument]
+
+
+class ImportedDocument(TypedDict):
+    """A new entry; `local` and `peer` as the file has them, each with its `backend`."""
+
+    namespace: str
+    name: str
+    state: StateWord | None
+    mode: Mode | None
+    local: dict[str, str]
+    peer: dict[str, str]
+
+
+class LeftOutDocument(TypedDict):
+    """A session or mirror that is in no entry, and why."""
+
+    backend: str
+    kind: str
+    name: str
+    reason: Reason
+    message: str
+
+
+class ImportDocument(TypedDict):
+    """`import`: what was added to the file, or would be (`written` false); `known` were in it already."""
+
+    schema_version: Literal[1]
+    file: str
+    written: bool
+    known: int
+    added: list[ImportedDocument]
+    left_out: list[LeftOutDocument]
 
 
 class CheckDocument(TypedDict):

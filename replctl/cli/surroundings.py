@@ -33,6 +33,7 @@ class Assemble(Protocol):
         command: str,
         who: Who,
         observe_timeout_seconds: float | None = None,
+        file_may_be_missing: bool = False,
     ) -> Services: ...
 
 
@@ -45,6 +46,7 @@ def assemble_really(
     command: str,
     who: Who,
     observe_timeout_seconds: float | None = None,
+    file_may_be_missing: bool = False,
 ) -> Services:
     from replctl import bootstrap
     from replctl.cli import documents
@@ -57,6 +59,7 @@ def assemble_really(
         command=command,
         who=who,
         observe_timeout_seconds=observe_timeout_seconds,
+        file_may_be_missing=file_may_be_missing,
         document=documents.operation,
     )
 

@@ -33,13 +33,18 @@ class Presence(StrEnum):
 class Thing:
     """One thing on a backend: its kind there, id, name, and the vendor's words worth showing.
 
-    `replicates` is the id of what a session copies on this side; None for what copies nothing.
+    `replicates` is the id of what a session copies on this side; None for what copies nothing. Of a session `named`
+    is how the desired-state file names its end here; `resource` and `counterpart` are the ids by which both ends of a
+    replication know each other, as an observation has them.
     """
 
     kind: str
     id: str
     name: str
     replicates: str | None = None
+    named: tuple[tuple[str, str], ...] = ()
+    resource: str | None = None
+    counterpart: str | None = None
     facts: Mapping[str, Scalar] = field(default_factory=dict, hash=False)
 
 

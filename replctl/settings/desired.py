@@ -66,14 +66,26 @@ class Replications(Mapping[str, Replication]):
         return HookSet(entry.hooks, self.group_hooks.get(entry.replication.group or "", NO_HOOKS))
 
 
-def load_replications(settings: Settings) -> Replications:
-    """Read the file that the configuration names; raises InvalidConfiguration with every mistake."""
+def load_replications(settings: Settings, *, may_be_missing: bool = False) -> Replications:
+    """Read the file that the configuration names; raises InvalidConfiguration with every mistake.
+
+    With `may_be_missing` one that is not there, or is empty, has no entries: it is still to be written.
+    """
     path = settings.replications_path
     place = settings.layers.place(("replications",))
     shown = settings.around.shown(path)
-    file = files.read(path, files.LARGEST_REPLICATIONS_BYTES, shown, remedy=f"{place} names it")
     kinds = {name: backend.kind for name, backend in settings.backends.items()}
+    if may_be_missing and _is_to_be_written(path):
+        return Replications(path, shown, MappingProxyType({}), MappingProxyType(kinds))
+    file = files.read(path, files.LARGEST_REPLICATIONS_BYTES, shown, remedy=f"{place} names it")
     return parse_replications(file.text, path, kinds, shown)
+
+
+def _is_to_be_written(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
 
 
 def parse_replications(

@@ -11,7 +11,7 @@ import difflib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from replctl.settings.desired import Replications, parse_replications
 
 GIT = ".git"
 TRIES = 3  # to write while somebody else writes too
+NEW_FILE = 0o644  # it holds no secret, and a daemon of another user reads it
 BOM = "\ufeff"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -70,7 +71,7 @@ def edited(known: Replications, wanted: Mapping[str, State]) -> Edit:
     Raises NotEditable when that cannot be told from the text, such as a state that is shared through an alias, and
     InvalidConfiguration when the file is broken, or its entries are no longer those that are known.
     """
-    before = _text(known.path, known.shown)
+    before = text_of(known.path, known.shown)
     old = parse_replications(before.removeprefix(BOM), known.path, known.kinds, known.shown)
     for key in wanted:
         if key not in old or old[key].local != known[key].local or old[key].peer != known[key].peer:
@@ -102,7 +103,7 @@ def update(known: Replications, wanted: Mapping[str, State]) -> None:
     for _ in range(TRIES):
         edit = edited(known, wanted)
         refuse_unless_ours(edit)
-        if _replaced(edit):
+        if replaced(edit):
             return
     raise NotEditable(f"{known.shown} is being written by somebody else again and again")
 
@@ -116,7 +117,7 @@ def work_tree(path: Path) -> Path | None:
     return None
 
 
-def _text(path: Path, shown: str) -> str:
+def text_of(path: Path, shown: str) -> str:
     """With line ends and a byte order mark as they are, which `files.read` would drop."""
     files.read(path, files.LARGEST_REPLICATIONS_BYTES, shown)
     try:
@@ -170,26 +171,49 @@ def _refuse_other_changes(
         raise NotEditable(unclear, remedy="write it by hand")
 
 
-def _replaced(edit: Edit) -> bool:
+def replaced(edit: Edit) -> bool:
     """Put the new file in the place of the old one, whole; False when somebody wrote it meanwhile."""
     target = edit.path.resolve()
     found = target.stat()
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    made = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(edit.after.encode())
-            stream.flush()
-            os.fchmod(stream.fileno(), found.st_mode & 0o7777)
-            with suppress(PermissionError):  # another owner's file stays his where we may give it to him
-                os.fchown(stream.fileno(), found.st_uid, found.st_gid)
-            os.fsync(stream.fileno())
-        if _text(edit.path, edit.shown) != edit.before:
+    with _beside(target, edit, found.st_mode & 0o7777, (found.st_uid, found.st_gid)) as made:
+        if text_of(edit.path, edit.shown) != edit.before:
             return False
         made.replace(target)
+    return True
+
+
+def created(edit: Edit) -> bool:
+    """Put a file there that was not there, whole; False when somebody put one there meanwhile."""
+    try:
+        with _beside(edit.path, edit, NEW_FILE) as made:
+            os.link(made, edit.path)
+    except FileExistsError:
+        return False
+    return True
+
+
+@contextmanager
+def _beside(target: Path, edit: Edit, mode: int, owner: tuple[int, int] | None = None) -> Iterator[Path]:
+    """The new content in a file beside the target, on disk; gone at the end unless it became the target."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        made = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(edit.after.encode())
+                stream.flush()
+                os.fchmod(stream.fileno(), mode)
+                if owner is not None:
+                    with suppress(
+                        PermissionError
+                    ):  # another owner's file stays his where we may give it to him
+                        os.fchown(stream.fileno(), *owner)
+                os.fsync(stream.fileno())
+            yield made
+        finally:
+            made.unlink(missing_ok=True)
+    except FileExistsError:
+        raise
     except OSError as error:
         said = f"{edit.shown} cannot be written: {error.strerror or error}"
         raise NotEditable(said, patch=edit.patch) from error
-    finally:
-        made.unlink(missing_ok=True)
-    return True

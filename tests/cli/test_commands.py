@@ -50,6 +50,7 @@ LOOKS = {
     "assumptions": ("simulate", "--assumptions"),
     "backends": ("backends",),
     "discovery": ("discover",),
+    "import": ("import", "--dry-run"),
     "diagnosis": ("doctor",),
 }
 

@@ -90,7 +90,7 @@ def test_an_entry_that_is_another_one_now_is_left_alone(path: Path) -> None:
 
 def test_an_edit_in_between_is_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = known(path)
-    really, written = editing._replaced, []
+    really, written = editing.replaced, []
 
     def late(edit: editing.Edit) -> bool:
         if not written:
@@ -98,7 +98,7 @@ def test_an_edit_in_between_is_kept(path: Path, monkeypatch: pytest.MonkeyPatch)
             path.write_text(TEXT.replace("# the end", "# another end"))
         return really(edit)
 
-    monkeypatch.setattr(editing, "_replaced", late)
+    monkeypatch.setattr(editing, "replaced", late)
     update(before, {LEDGER: State.SOURCE})
     assert path.read_text().endswith("# another end")
     assert "'source'" in path.read_text()

@@ -42,6 +42,7 @@ DOCUMENTS: Mapping[str, type] = {
     "assumptions": shapes.AssumptionsDocument,
     "backends": shapes.BackendsDocument,
     "discovery": shapes.DiscoveryDocument,
+    "import": shapes.ImportDocument,
     "diagnosis": shapes.DiagnosisDocument,
 }
 SCALARS: Mapping[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}

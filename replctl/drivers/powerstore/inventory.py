@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from replctl.core.errors import Interrupted, ReplctlError, trouble_of
@@ -65,6 +68,9 @@ def take(reader: Reader, kind: str, version: str | None, release: Release | None
             missing[name] = trouble_of(error)
         else:
             things.extend(_thing(name, row) for row in rows if row.text("type") != SNAPSHOT)
+    names = Counter((each.kind, each.name.lower()) for each in things)  # the array tells no case apart
+    copied = {each.id: each for each in things if each.kind in (GROUP, VOLUME)}
+    things = [_named(each, copied, names) if each.kind == SESSION else each for each in things]
     return Inventory(
         backend=reader.backend,
         kind=kind,
@@ -76,6 +82,15 @@ def take(reader: Reader, kind: str, version: str | None, release: Release | None
     )
 
 
+def _named(session: Thing, copied: Mapping[str, Thing], names: Mapping[tuple[str, str], int]) -> Thing:
+    """The session with how the file names it: by what it copies, where that is known and its name is the only one."""
+    thing = copied.get(session.replicates or "")
+    if thing is None:
+        return replace(session, named=((SESSION, session.id),))
+    alone = names[thing.kind, thing.name.lower()] == 1
+    return replace(session, named=((thing.kind, thing.name if alone else thing.id),))
+
+
 def _thing(kind: str, row: Row) -> Thing:
     facts = {name: row.values[name] for name in _FACTS if isinstance(row.values.get(name), str | int | float)}
     return Thing(
@@ -83,5 +98,7 @@ def _thing(kind: str, row: Row) -> Thing:
         id=row.id,
         name=row.text("name") or row.id,
         replicates=row.text("local_resource_id") if kind == SESSION else None,
+        resource=row.text("local_resource_id") if kind == SESSION else None,
+        counterpart=row.text("remote_resource_id") if kind == SESSION else None,
         facts=MappingProxyType(facts),
     )

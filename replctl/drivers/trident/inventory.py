@@ -54,11 +54,15 @@ def _mirror(body: Body) -> Thing:
         "replication_policy": text(mirror.condition, "replicationPolicy"),
         "replication_schedule": text(mirror.condition, "replicationSchedule"),
     }
+    words = {"namespace": mirror.namespace, "mirror": mirror.name, "pvc": mirror.claim}
     return Thing(
         kind=MIRROR,
         id=mirror.uid,
         name=f"{mirror.namespace}/{mirror.name}",
         replicates=f"{mirror.namespace}/{mirror.claim}",
+        named=tuple((key, word) for key, word in words.items() if word),
+        resource=mirror.handle or None,
+        counterpart=mirror.remote or None,
         facts=MappingProxyType({name: value for name, value in facts.items() if value}),
     )
 
