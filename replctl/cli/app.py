@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from replctl import __version__
 from replctl.cli import (
     breaker,
+    checking,
     completion,
     config,
     daemon,
@@ -73,6 +74,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
         looking.history,
         looking.explain,
         inspecting.discover,
+        checking.check,
     ),
     "Acting": (
         verbs.promote,

@@ -137,14 +137,16 @@ def _end(
     failed: Failure,
     findings: Sequence[Finding] = (),
 ) -> int:
-    from replctl.cli import documents, screens
+    from replctl.cli import checking, documents, screens
 
+    command = command_name(here.argv)
+    ends_with = checking.could_not(output, failed, findings) if command == checking.NAME else int(code)
     if output.format.is_document:
         outcome = Outcome.INTERRUPTED if code is ExitCode.TERMINATED else outcome_of(code)
         whole = replace(failed, message="; ".join((failed.message, *(str(each) for each in findings))))
-        output.document(documents.failure(command_name(here.argv), outcome, code, whole))
+        output.document(documents.failure(command, outcome, ends_with, whole))
     output.tell(screens.error(failed, findings, output.message_width))
-    return int(code)
+    return ends_with
 
 
 def command_name(argv: Sequence[str]) -> str:

@@ -509,6 +509,36 @@ class ImportDocument(TypedDict):
     left_out: list[LeftOutDocument]
 
 
+AlarmWord = Literal["OK", "WARNING", "CRITICAL", "UNKNOWN"]
+
+
+class ReasonDocument(TypedDict):
+    level: AlarmWord
+    message: str
+
+
+class AlarmDocument(TypedDict):
+    """One replication; null: its age is not known, or it has no such limit."""
+
+    namespace: str
+    name: str
+    level: AlarmWord
+    age_seconds: float | None
+    warning_seconds: float | None
+    critical_seconds: float | None
+    reasons: list[ReasonDocument]
+
+
+class AlarmsDocument(TypedDict):
+    """`check`; `level` is the worst of all, `exit_code` its number."""
+
+    schema_version: Literal[1]
+    observed_at: Time
+    level: AlarmWord
+    exit_code: int
+    replications: list[AlarmDocument]
+
+
 class CheckDocument(TypedDict):
     """One check; `subject` is what was checked, `cure` a command or an edit, null when nothing is to be done."""
 

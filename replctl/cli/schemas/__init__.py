@@ -43,6 +43,7 @@ DOCUMENTS: Mapping[str, type] = {
     "backends": shapes.BackendsDocument,
     "discovery": shapes.DiscoveryDocument,
     "import": shapes.ImportDocument,
+    "check": shapes.AlarmsDocument,
     "diagnosis": shapes.DiagnosisDocument,
 }
 SCALARS: Mapping[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
