@@ -105,7 +105,7 @@ def unverified(seen: Observation, operation_id: str) -> Ending:
         Outcome.UNKNOWN,
         "unverified",
         f"{seen.backend} says that it is the source, which was not verified: {doubt}",
-        f"look at the storage itself, or mount it read-write; then replctl op resume {operation_id}",
+        f"once that can be proven: replctl op resume {operation_id}; else op abandon, and mend it at the storage",
     )
 
 

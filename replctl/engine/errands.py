@@ -30,6 +30,8 @@ AGAIN_SECONDS = (
 class ErrandRun(StepRun):
     """One errand, from its intent to its outcome."""
 
+    leaves_doubt = False  # made or not, no role hangs on it, and it is found by its name
+
     def _fits(self) -> Ending | None:
         """No role was changed yet: the whole judgement once more, each time."""
         return self._decided_anew(self.carrier.look(before_send=True))

@@ -49,7 +49,12 @@ UNWRITTEN = (StoreRefused, Conflict)  # the store cannot be written, or another 
 
 
 class StepRun:
-    """One step of an operation, from its intent to its outcome."""
+    """One step of an operation, from its intent to its outcome.
+
+    `leaves_doubt`: whether it matters what becomes of a change that may have been sent.
+    """
+
+    leaves_doubt = True
 
     def __init__(self, carrier: Carrier, step: Step, kept: StepRecord) -> None:
         self.carrier = carrier
@@ -90,7 +95,7 @@ class StepRun:
         except Interrupted:
             ending = self._interrupted()
         except ReplctlError as error:
-            ending = carrier.failed(error, open_ended=self._may_be_under_way())
+            ending = carrier.failed(error, open_ended=self.leaves_doubt and self._may_be_under_way())
         outcome = ending.outcome if ending else Outcome.SUCCEEDED
         self._close(outcome, ending.failure if ending else None)
         return ending
@@ -173,7 +178,7 @@ class StepRun:
         except Interrupted:
             raise  # nothing was sent: the journal holds the intent only
         except ReplctlError as error:  # nothing was sent, this time
-            return carrier.failed(error, open_ended=self.kept.sends > 1)
+            return carrier.failed(error, open_ended=self.leaves_doubt and self.kept.sends > 1)
         else:
             self.kept = carrier.note(self.kept, phase=StepPhase.ACCEPTED, receipt=self.receipt.job)
             if self.receipt.job is None:
@@ -408,7 +413,7 @@ class StepRun:
         return endings.stopped(
             Outcome.PARTIAL,
             "ended-elsewhere",
-            f"{self.step.name} did not end as it should: {self._reads(pair)}",
+            f"{self.step.name} did not end as it should: {self._reads(pair)}{self._ails(pair)}",
             f"replctl explain {self.carrier.intent.replication.key}",
         )
 
@@ -507,6 +512,12 @@ class StepRun:
 
     def _reads(self, pair: Pair) -> str:
         return "; ".join(f"{seen.backend} reads {_word(seen)}" for seen in (pair.local, pair.peer))
+
+    def _ails(self, pair: Pair) -> str:
+        """What is wrong with an end that is in its role and should be well there."""
+        goals = [(self.step.goal.of(side), pair.end(side)) for side in self.step.goal.sides]
+        ill = [seen for goal, seen in goals if goal is not None and goal.healthy and not seen.healthy]
+        return "".join(f"; {seen.backend}: {seen.sentence}" for seen in ill)
 
     # -- not reached -----------------------------------------------------------------------------------------
 

@@ -101,6 +101,7 @@ def test_h3_there_was_no_complete_copy_yet(world: World) -> None:
     world.control.clear_requests()
     refused = world.act("promote", LEDGER)
     assert (refused.code, refused.guards) == (6, ["incomplete-copy"])
+    assert world.act("sync", LEDGER).code == 7  # a copy of what has no conditions would crash the controller
     assert world.changes() == []
     assert naive(world)
     assert world.truth()["volume_type"][WEST] == "dp"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from estates import Cluster
 from scenarios.tridents import (
     COPIES,
     EAST,
@@ -52,6 +53,9 @@ def test_roles_swap_and_nothing_is_lost(world: World) -> None:
     assert leftovers(world) == [
         f"replctl-{ran.operation['operation_id']}"
     ]  # its snapshot, until the next one
+    sent = [str(change["path"]) + str(change["body"]) for change in world.changes()]
+    assert [each for each in sent if "status" in each or "finalizer" in each] == []
+    assert all("resourceVersion" in each for each in sent[2:])  # on what was seen
 
 
 def test_a_second_promotion_is_unchanged_and_writes_nothing(world: World) -> None:
@@ -212,3 +216,16 @@ def test_no_snapshot_class_is_said_before_anything_is_made(world: World) -> None
     assert (ran.code, ran.operation["error"]["code"]) == (6, "unsupported")
     assert "snapshot_class" in ran.operation["error"]["remedy"]
     assert world.changes() == []
+
+
+def test_a_schedule_that_was_replaced_without_a_word_is_not_what_was_wanted(world: World) -> None:
+    """CT §7: ONTAP knows no schedule of that name, and Trident takes the back end's."""
+    client = Cluster(world.simulator, EAST)
+    path = f"/apis/trident.netapp.io/v1/namespaces/bank/{MIRRORS}/ledger"
+    client.patch(path, {"spec": {"replicationSchedule": "15m"}})
+    client.connection.close()
+    world.control.advance(10)
+    ran = world.act("promote", LEDGER)
+    assert (ran.code, ran.operation["error"]["code"]) == (3, "ended-elsewhere")
+    assert "replaced the schedule 15m" in ran.operation["error"]["message"]
+    assert world.truth()["lost_writes"] == 0

@@ -26,7 +26,7 @@ from store.values import (
 
 from replctl.core.breaker import BreakerState, Position
 from replctl.core.errors import Conflict, Locked, NotFound
-from replctl.core.journal import StepPhase
+from replctl.core.journal import Proof, StepPhase
 from replctl.core.model import Hold, Holder, State
 from replctl.core.outcomes import OPEN, Outcome
 from replctl.core.reconciling import Settled
@@ -46,6 +46,7 @@ class EmptyStore:
         assert store.breaker("west", "read") is None
         for mapping in (store.holds(), store.identities(LEDGER), store.observations(), store.breakers()):
             assert dict(mapping) == {}
+        assert dict(store.proofs(LEDGER)) == dict(store.all_proofs()) == {}
         for mapping in (
             store.survivors(),
             store.all_unverified(),
@@ -357,6 +358,14 @@ class Memory:
         store.remember_identity(LEDGER, "west", "0000")
         assert dict(again().identities(LEDGER)) == {"west": "0000", "east": "77aa"}
         assert dict(store.identities(ORDERS)) == {}
+
+    def test_proofs(self, store: SqliteStore, again: Again) -> None:
+        seen = Proof(claim="uid-1 2 2031-02-03T04:05:06Z", copied_at=NOW)
+        store.remember_proof(LEDGER, "west", Proof(copied_at=NOW - 5))
+        store.remember_proof(LEDGER, "west", seen)
+        store.remember_proof(ORDERS, "east", Proof())
+        assert dict(again().proofs(LEDGER)) == {"west": seen}
+        assert dict(again().all_proofs()) == {LEDGER: {"west": seen}, ORDERS: {"east": Proof()}}
 
     def test_the_last_readable_observations(self, store: SqliteStore, again: Again) -> None:
         seen = {(LEDGER, "west"): OBSERVATION, (LEDGER, "east"): ABSENT, (ORDERS, "west"): OBSERVATION}

@@ -17,7 +17,7 @@ from store.values import HOLDER, LEDGER, NOW, OBSERVATION, operation, step, tran
 
 from replctl.core.breaker import BreakerState
 from replctl.core.errors import Conflict, ReplctlError, StoreRefused
-from replctl.core.journal import StepPhase
+from replctl.core.journal import Proof, StepPhase
 from replctl.core.outcomes import Outcome
 from replctl.store import place, schema
 from replctl.store.database import Database
@@ -100,6 +100,7 @@ def writers(store: SqliteStore) -> list[Callable[[], object]]:
         lambda: store.set_survivor(LEDGER, "west"),
         lambda: store.set_unverified(LEDGER, ["west"]),
         lambda: store.remember_identity(LEDGER, "west", "5b6f"),
+        lambda: store.remember_proof(LEDGER, "west", Proof()),
         lambda: store.save_breaker("west", "read", BreakerState()),
         lambda: store.clear(LEDGER, who="mara"),
     ]

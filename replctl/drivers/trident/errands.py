@@ -49,6 +49,15 @@ def new_copy(operation: str, attempt: int, mirror: str, handle: str) -> dict[str
     }
 
 
+def copies(update: Body, mirror: str) -> bool:
+    """Whether it is a copy of that relationship."""
+    return text(part(update, "spec"), "tridentMirrorRelationshipName") == mirror
+
+
+def is_over(update: Body) -> bool:
+    return text(part(update, "status"), "state") in (SUCCEEDED, FAILED)
+
+
 def content_name(snapshot: Body) -> str:
     """The content behind a snapshot that is ready; empty while it is not."""
     status = part(snapshot, "status")

@@ -158,8 +158,7 @@ def _unproven_survivor(scene: _Scene) -> tuple[Evidence, ...]:
     """What it holds would replace what the other end has (CT §13: the peer verified promoted)."""
     if not scene.new.unproven:
         return ()
-    value = f"{scene.new.doubt}; read access to ONTAP (ontap: in the configuration) can prove it"
-    return (fact("promotion not proven", value, scene.new),)
+    return (fact("promotion not proven", scene.new.doubt or scene.new.sentence, scene.new),)
 
 
 def _unmakeable(scene: _Scene) -> Iterator[Evidence]:

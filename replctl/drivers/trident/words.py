@@ -32,7 +32,9 @@ MODES: Mapping[str, Mode] = MappingProxyType(
 
 UNTIMED = "Trident does not tell when a copy arrived last, so that whether it keeps up is not known"
 TIMED = "its last copy is not known to be younger than twice the rpo of its entry"
-UNPROVEN = "Trident says promoted, which does not prove that ONTAP broke the mirror (only ONTAP can tell)"
+UNPROVEN = (
+    "Trident says promoted, which does not prove that ONTAP broke the mirror (`ontap:` in config.yaml can)"
+)
 PAUSED = "nothing is copied: ONTAP has the mirror paused, out of step, or not at all"
 
 

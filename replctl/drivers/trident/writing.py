@@ -92,12 +92,14 @@ class Writer:
         return errands.copy_told(found[-1].body, ahead_seconds(look)) if told.done else told
 
     def tidy(self, end: End, operation: str, look: Look, *, in_vain: bool) -> None:
-        """Copies go when the operation is over, snapshots when it was in vain, or once their volume is the source.
+        """Copies go when the operation is over, with those of operations that nobody ended; snapshots when it was in
+        vain, or once their volume is the source.
 
         The snapshot of a volume that became a replica cannot be removed (CT §8.4, U8): its turn comes next time.
         """
         namespace, name = mirror_key(end)
-        gone = [each for each in self._ours(UPDATES, namespace, look) if errands.is_of(each.body, operation)]
+        copies = [each for each in self._ours(UPDATES, namespace, look) if errands.copies(each.body, name)]
+        gone = [each for each in copies if errands.is_of(each.body, operation) or errands.is_over(each.body)]
         if in_vain:
             gone += [
                 each for each in self._ours(SNAPSHOTS, namespace, look) if errands.is_of(each.body, operation)
