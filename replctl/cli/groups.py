@@ -94,15 +94,14 @@ def answered_by(results: Sequence[OperationResult]) -> tuple[str, ...]:
     refused = [each.refusal for each in results if each.refusal is not None]
     guards = [guard for refusal in refused for guard in refusal.guards]
     stopped = [each for each in results if each.outcome not in (Outcome.PLANNED, Outcome.UNCHANGED)]
-    stated = [refusal.data_loss for refusal in refused if refusal.data_loss is not None]
+    stated = [
+        each.data_loss for each in results if each.data_loss is not None
+    ]  # of those that are accepted too
     if any(guard.override is None for guard in guards) or len(stopped) != len(refused):
         return ()
-    if len({each.point is None for each in stated}) > 1:
-        return ()
-    worst = worst_loss(stated)
     flags = dict.fromkeys(guard.override or "" for guard in guards if guard.name != "data-loss")
-    lossy = worst is not None and any(guard.name == "data-loss" for guard in guards)
-    return (*flags, paste_form(worst)) if lossy and worst is not None else tuple(flags)
+    lossy = stated and any(guard.name == "data-loss" for guard in guards)
+    return (*flags, paste_form(*stated)) if lossy else tuple(flags)
 
 
 def after(

@@ -242,7 +242,8 @@ class TakeoverGuards:
         typer.Option(
             "--accept-data-loss",
             metavar="BOUND",
-            help="A time to go back to (2031-02-03T02:13:07Z), a duration (15m), or `unknown`.",
+            help="A time to go back to (2031-02-03T02:13:07Z), a duration (15m), or `unknown`; of several at once "
+            "`15m,unknown`: what is known, and what is not.",
         ),
     ] = None
     from_failed: Annotated[bool, typer.Option("--from-failed", help="Promote from the state `failed`.")] = (

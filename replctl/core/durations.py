@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from replctl.core.errors import Finding, InvalidInput, excerpt
@@ -19,7 +20,8 @@ LONGEST_SECONDS = 36500 * 86400.0  # a century: beyond it, sums with the epoch l
 DURATION_PATTERN = r"^[0-9]{1,13}(ms|s|m|h|d)$"
 DURATION_ALLOWED = "a whole number and one unit of ms, s, m, h, d, such as 250ms, 30s, 15m, 2h, 1d"
 TIME_ALLOWED = "a time with its offset, such as 2031-02-03T02:13:07Z"
-BOUND_ALLOWED = f"{TIME_ALLOWED}; or a duration, such as 15m; or unknown"
+UNKNOWN = "unknown"
+BOUND_ALLOWED = f"{TIME_ALLOWED}; or a duration, such as 15m; or unknown; or one and the other: 15m,unknown"
 
 _DURATION = re.compile(DURATION_PATTERN)
 _TIME = re.compile(
@@ -117,9 +119,12 @@ def format_time(at: float) -> str:
 
 
 def parse_bound(text: str) -> Bound:
-    """What `--accept-data-loss` was given: a time, a duration, or `unknown`; raises InvalidTime."""
-    if text == "unknown":
+    """What `--accept-data-loss` was given: a time, a duration, `unknown`, or one of both; raises InvalidTime."""
+    if text == UNKNOWN:
         return Bound(BoundKind.UNKNOWN, None, text)
+    known, comma, unknown = text.partition(",")
+    if comma and unknown == UNKNOWN and known != UNKNOWN:
+        return replace(parse_bound(known), text=text, or_unknown=True)
     if _TIME.fullmatch(text):
         return Bound(BoundKind.TIME, parse_time(text), text)
     if _DURATION.fullmatch(text):

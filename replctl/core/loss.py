@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from replctl.core.durations import format_duration, format_time
+from replctl.core.durations import UNKNOWN, format_duration, format_time
 from replctl.core.model import Bound, BoundKind, Link, Mode, Observation, Point
 from replctl.core.plans import DataLoss
 
@@ -71,21 +71,24 @@ def _contact(seen: Observation, point: Point, last_contact: float | None) -> flo
 
 def accepts(bound: Bound, loss: DataLoss) -> bool:
     """Whether what a person accepted covers what is stated; `unknown` covers only the unknown."""
-    if bound.kind is BoundKind.UNKNOWN or loss.point is None or bound.value is None:
-        return bound.kind is BoundKind.UNKNOWN and loss.point is None
+    if loss.point is None:
+        return bound.kind is BoundKind.UNKNOWN or bound.or_unknown
+    if bound.kind is BoundKind.UNKNOWN or bound.value is None:
+        return False
     if bound.kind is BoundKind.TIME:
         return loss.point >= bound.value
     return loss.at_most_seconds is not None and loss.at_most_seconds <= bound.value
 
 
-def paste_form(loss: DataLoss) -> str:
-    """The flag that accepts this statement, ready to type: the time form, rounded towards the past.
+def paste_form(loss: DataLoss, *others: DataLoss) -> str:
+    """The flag that accepts this statement, and the others' too, ready to type: the time form, rounded to the past.
 
     The slack is for the next look, which measures the clock anew.
     """
-    if loss.point is None:
-        return "--accept-data-loss=unknown"
-    return f"--accept-data-loss={format_time(loss.point - PASTE_SLACK_SECONDS)}"
+    points = [each.point for each in (loss, *others)]
+    known = [point for point in points if point is not None]
+    words = [format_time(min(known) - PASTE_SLACK_SECONDS)] if known else []
+    return f"--accept-data-loss={','.join([*words, *([UNKNOWN] if None in points else [])])}"
 
 
 def extent(loss: DataLoss) -> str:

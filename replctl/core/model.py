@@ -308,11 +308,13 @@ class Bound:
     """What a person accepts to lose: back to a time, as much as a duration, or an unknown amount.
 
     `value` is epoch seconds for a time, seconds for a duration and `None` for unknown; `text` is as typed.
+    `or_unknown`: of several at once, an unknown amount where it is not known.
     """
 
     kind: BoundKind
     value: float | None
     text: str
+    or_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

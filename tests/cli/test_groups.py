@@ -111,8 +111,18 @@ def test_one_command_answers_all_guards_by_the_worst_loss() -> None:
 
 def test_what_one_flag_cannot_answer_is_not_offered() -> None:
     known = refused(("data-loss", "--accept-data-loss=a"), loss=stage.LOSS)
-    assert flags_for(known, refused(("data-loss", "--accept-data-loss=unknown"), loss=UNKNOWN)) == ()
     assert flags_for(known, refused(("peer-not-demoted", None))) == ()
+
+
+def test_what_is_known_and_what_is_not_is_accepted_in_one_word() -> None:
+    known = refused(("data-loss", "--accept-data-loss=a"), loss=stage.LOSS)
+    unknown = refused(("data-loss", "--accept-data-loss=unknown"), loss=UNKNOWN)
+    (flag,) = flags_for(known, unknown)
+    name, _, words = flag.partition("=")
+    time, _, rest = words.partition(",")
+    assert (name, rest) == ("--accept-data-loss", "unknown")
+    assert flags_for(known) == (f"{name}={time}",)
+    assert flags_for(unknown) == (f"{name}=unknown",)
 
 
 def test_the_counters_of_a_wave() -> None:

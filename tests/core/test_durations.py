@@ -172,6 +172,7 @@ def test_bounds_are_a_time_a_duration_or_unknown() -> None:
     assert parse_bound("unknown") == Bound(BoundKind.UNKNOWN, None, "unknown")
     assert parse_bound("15m") == Bound(BoundKind.DURATION, 900.0, "15m")
     assert parse_bound("1970-01-01T00:00:10Z") == Bound(BoundKind.TIME, 10.0, "1970-01-01T00:00:10Z")
+    assert parse_bound("15m,unknown") == Bound(BoundKind.DURATION, 900.0, "15m,unknown", or_unknown=True)
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,14 @@ def test_no_number_covers_the_unknown(age: float) -> None:
     assert not accepts(Bound(BoundKind.UNKNOWN, None, "unknown"), known(age))
 
 
+@given(age=ages, accepted=ages)
+def test_what_is_not_known_besides_makes_no_known_loss_acceptable(age: float, accepted: float) -> None:
+    bound = Bound(BoundKind.DURATION, accepted, "as typed")
+    both = replace(bound, or_unknown=True)
+    assert accepts(both, UNKNOWN)
+    assert accepts(both, known(age)) == accepts(bound, known(age))
+
+
 # -- words ---------------------------------------------------------------------------------------------------
 
 
