@@ -22,10 +22,10 @@ help:
 	@echo "make demo      watch a failover between two simulated arrays"
 	@echo "make test      run every test"
 	@echo "make check     format, lint, types, import contracts, tests, freshness: what a change must pass"
-	@echo "make check-tools  drive the simulated clusters with a real kubectl, which it needs"
+	@echo "make check-tools  try it with kubectl, Prometheus and systemd, which it needs"
 	@echo "make fix       format, and mend what ruff can mend"
 	@echo "make generate  write the generated files anew"
-	@echo "make bench     measure start-up and the simulator against their budgets"
+	@echo "make bench     measure start-up, looks, the simulator and the daemon against their budgets"
 	@echo "make floor     run every test with the lowest versions that pyproject.toml admits"
 
 demo: $(RUNTIME)
@@ -39,11 +39,11 @@ test: $(DEV)
 check: format lint types test
 
 # Apart from the tests, which want nothing but Python and make: this wants other people's tools, and fails without.
-TOOLS := kubectl=kubernetes-client promtool=prometheus systemd-analyze=systemd
+TOOLS := kubectl=kubernetes-client promtool=prometheus prometheus=prometheus systemd-analyze=systemd
 check-tools: $(DEV)
 	@for tool in $(TOOLS); do command -v "$${tool%=*}" >/dev/null || { \
 		echo "check-tools needs $${tool%=*} (Debian, Ubuntu: apt-get install $${tool#*=})" >&2; exit 2; }; done
-	$(BIN)/pytest -q tests/tools/kubectl.py tests/tools/promtool.py tests/tools/systemd.py
+	$(BIN)/pytest -q tests/tools/kubectl.py tests/tools/prometheus.py tests/tools/promtool.py tests/tools/systemd.py
 
 format: $(DEV)
 	$(BIN)/ruff format --check

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from replctl.cli.options import Common
+from replctl.cli.options import Common, MetricsTextfile
+from replctl.core.errors import ReplctlError
 
 if TYPE_CHECKING:
     from replctl.bootstrap import Services
@@ -31,6 +33,7 @@ def daemon(
     once: Annotated[
         bool, typer.Option("--once", help="One tick, with all that it begins, and then the end.")
     ] = False,
+    metrics_textfile: MetricsTextfile = None,
     common: Common,
 ) -> int:
     """Reconcile the desired-state file until told to stop; serve metrics and health.
@@ -45,12 +48,37 @@ def daemon(
     with Interrupts(here.leave) as interrupts, _services(here, common) as services:
         book, running = _made(here, services, interrupts.cancel, allow_shrink=allow_shrink)
         doors = _doors(services)
+        if metrics_textfile is not None:
+            _leave_metrics(metrics_textfile, running, doors)
         with Servers(_pages(services, running, book, doors), doors), interrupts.patiently():
             if once:
                 running.once()
             else:
                 running.run()
     return 0
+
+
+def _leave_metrics(path: Path, running: Daemon, doors: Doors) -> None:
+    """After every look what `/metrics` would say is in the file; raises InvalidInput where none can be made."""
+    import logging
+
+    from replctl.daemon import textfile
+    from replctl.logs import LOGGER
+
+    textfile.refuse_unless_writable(path)
+    told: list[str] = [""]
+
+    def leave() -> None:
+        try:
+            textfile.write(path, running.metrics(others_are_good=doors.is_good))
+            trouble = ""
+        except (textfile.NotWritten, ReplctlError) as error:
+            trouble = str(error)
+        if trouble and trouble != told[0]:
+            logging.getLogger(LOGGER).error("%s", trouble)
+        told[0] = trouble
+
+    running.after_look = leave
 
 
 def _services(here: Surroundings, common: Common) -> Services:

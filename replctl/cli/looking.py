@@ -65,6 +65,7 @@ def status(
             )
         with session.progress.looking(f"{len(which)} replications"):
             report = look(session.here.began_at)
+        session.reports.append(report)
         _show_status(session, report)
         return int(report.exit_code)
 

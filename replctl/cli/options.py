@@ -41,6 +41,16 @@ Timeout = Annotated[
 OperationId = Annotated[str, typer.Argument(metavar="ID", help="An operation; `replctl op list` shows them.")]
 
 
+MetricsTextfile = Annotated[
+    Path | None,
+    typer.Option(
+        "--metrics-textfile",
+        metavar="FILE",
+        help="Write the metrics there, as node_exporter's textfile collector reads them.",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Common:
     """What every command takes."""
@@ -86,6 +96,7 @@ class Looking:
         typer.Option("--observe-timeout", metavar="DURATION", help="How long backends may take to answer."),
     ] = None
     probe: Annotated[bool, typer.Option("--probe", help="Ask even where a circuit breaker is open.")] = False
+    metrics_textfile: MetricsTextfile = None
 
     @property
     def observe_timeout_seconds(self) -> float | None:

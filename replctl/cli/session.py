@@ -7,7 +7,8 @@ import shlex
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replctl.cli.lines import Line
@@ -16,11 +17,14 @@ from replctl.cli.output import Output
 from replctl.cli.progress import Progress
 from replctl.cli.signals import Interrupts
 from replctl.cli.surroundings import PROGRAM, Surroundings
+from replctl.core.errors import ReplctlError
+from replctl.core.events import Noticed
 from replctl.core.model import Who
 
 if TYPE_CHECKING:
     from replctl.bootstrap import Services
     from replctl.core.events import Report
+    from replctl.core.results import StatusReport
     from replctl.core.secrets import Secrets
 
 YES = ("y", "Y", "yes", "YES", "Yes")
@@ -28,7 +32,7 @@ YES = ("y", "Y", "yes", "YES", "Yes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """Everything of one command."""
+    """Everything of one command; `reports` are what it saw of many, for its metrics."""
 
     here: Surroundings
     common: Common
@@ -37,6 +41,7 @@ class Session:
     interrupts: Interrupts
     services: Services
     who: Who
+    reports: list[StatusReport] = field(default_factory=list)
 
     @property
     def now(self) -> float:
@@ -61,9 +66,43 @@ def opened(
 ) -> Iterator[Session]:
     """Assemble the services for a command; at the end they log out of the backends and close the store.
 
-    `file_may_be_missing`: the desired-state file, for the command that writes it.
+    `file_may_be_missing`: the desired-state file, for the command that writes it. With `--metrics-textfile` all that
+    was counted until then is written, however the command ended.
     """
     looking = looking or Looking()
+    textfile = looking.metrics_textfile
+    if textfile is None:
+        with _opened(here, common, looking, file_may_be_missing) as plain:
+            yield plain
+        return
+    from replctl.daemon.textfile import refuse_unless_writable
+
+    refuse_unless_writable(textfile)
+    session: Session | None = None
+    try:
+        with _opened(here, common, looking, file_may_be_missing) as session:
+            yield session
+    finally:
+        if session is not None:
+            _leave_metrics(session, textfile)
+
+
+def _leave_metrics(session: Session, path: Path) -> None:
+    """What the command is worth is not changed by a file that could not be written in the end; that is said."""
+    from replctl.daemon import textfile
+
+    try:
+        textfile.write(path, textfile.of_a_command(session.services, session.reports))
+    except (textfile.NotWritten, ReplctlError) as error:
+        session.progress(Noticed(topic="metrics", message=str(error)))
+    finally:
+        session.services.store.close()
+
+
+@contextmanager
+def _opened(
+    here: Surroundings, common: Common, looking: Looking, file_may_be_missing: bool
+) -> Iterator[Session]:
     output = output_for(here, common)
     progress = Progress(output, here.clock)
     who = who_asks(here.environ)

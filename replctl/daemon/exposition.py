@@ -26,17 +26,33 @@ Samples = Mapping[str, float]
 
 
 def gauges(report: StatusReport, now: float) -> dict[str, float]:
-    """Of every replication what the last look saw; of every backend whether it answered."""
-    found: dict[str, float] = {
-        sample("active_total"): float(len(report.replications)),
+    """All that the daemon's last look at everything tells."""
+    held = sum(each.hold is not None for each in report.replications)
+    busy = sum(each.operation_id is not None for each in report.replications)
+    return {
+        **of_the_file(each.replication for each in report.replications),
+        **of_the_store(held, busy),
+        **of_a_look(report, now),
         _ours("last_tick_timestamp_seconds"): report.observed_at,
-        _ours("holds"): float(sum(each.hold is not None for each in report.replications)),
-        _ours("operations_open"): float(sum(each.operation_id is not None for each in report.replications)),
     }
+
+
+def of_the_file(replications: Iterable[Replication]) -> dict[str, float]:
+    """How many there are, and where their ends lie."""
+    known = list(replications)
+    counts = {sample("by_backend", backend=name): float(count) for name, count in _by_backend(known).items()}
+    return {sample("active_total"): float(len(known)), **counts}
+
+
+def of_the_store(held: int, operations: int) -> dict[str, float]:
+    return {_ours("holds"): float(held), _ours("operations_open"): float(operations)}
+
+
+def of_a_look(report: StatusReport, now: float) -> dict[str, float]:
+    """Of every replication what the look saw; of every backend whether it answered."""
+    found: dict[str, float] = {}
     for each in report.replications:
         found.update(_of_one(each, now))
-    for backend, count in _by_backend(each.replication for each in report.replications).items():
-        found[sample("by_backend", backend=backend)] = float(count)
     for backend in report.answered | report.silent:
         found[_ours("observation_success", backend=backend)] = float(backend in report.answered)
     return found
@@ -76,10 +92,11 @@ def breakers(states: Mapping[tuple[str, str], BreakerState]) -> dict[str, float]
 
 
 def of_the_process(*, reloaded: bool) -> dict[str, float]:
-    return {
-        _ours("config_last_reload_successful"): float(reloaded),
-        _ours("build_info", version=__version__): 1.0,
-    }
+    return {_ours("config_last_reload_successful"): float(reloaded), **build_info()}
+
+
+def build_info() -> dict[str, float]:
+    return {_ours("build_info", version=__version__): 1.0}
 
 
 def _ours(family: str, /, **labels: str) -> str:

@@ -106,6 +106,7 @@ class Daemon:
         self._watches = Watches(self._engine.driver, self._clock, wakes.stop)
         self._glance_from = self._clock.monotonic()
         self._last = ""
+        self.after_look: Callable[[], None] = _nothing
 
     # -- the loop --------------------------------------------------------------------------------------------
 
@@ -121,6 +122,7 @@ class Daemon:
                 self._book.mark_ready()
                 self._notifier.ready(sentence)
             self._say(sentence)
+            self.after_look()
             self._wait()
         self._notifier.stopping()
         self.settle(LEAVE_SECONDS)
@@ -130,6 +132,7 @@ class Daemon:
         """One tick, and all that it begins."""
         self._say(self.tick())
         self.settle(LEAVE_SECONDS)
+        self.after_look()
 
     def tick(self) -> str:
         """One look at everything, and the sentence on it: seen, decided, why. Never raises."""
@@ -544,3 +547,7 @@ def _found(error: ReplctlError) -> str:
     """What is wrong with a file, all of it."""
     findings = getattr(error, "findings", ())
     return "; ".join(str(each) for each in findings) or str(error)
+
+
+def _nothing() -> None:
+    """What is done after a look, unless somebody wants something done."""

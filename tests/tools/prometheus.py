@@ -39,6 +39,8 @@ WINDOW = "5m"
 GOOD_LOOKS, BAD_LOOKS = 18, 6  # as many bad ones as open a breaker
 SECRET = "a scraper's password"
 
+RUNBOOK = Path(__file__).parents[2] / shipping.RUNBOOK
+
 Samples = dict[str, float]
 Vector = dict[tuple[tuple[str, str], ...], float]
 
@@ -182,6 +184,14 @@ def test_it_answers_the_operators_questions(tmp_path: Path) -> None:  # R61
             latency(prometheus, before, after)
             present(prometheus, after)
             rules(prometheus)
+            for query in printed():
+                assert prometheus.ask(query), query
+
+
+def printed() -> list[str]:
+    """The questions in the runbook."""
+    (block,) = re.findall(r"^```promql\n(.*?)^```", RUNBOOK.read_text(), re.DOTALL | re.MULTILINE)
+    return list(block.splitlines())
 
 
 def ratios(prometheus: Prometheus, before: Samples, after: Samples) -> None:
