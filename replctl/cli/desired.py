@@ -14,13 +14,14 @@ from replctl.cli.options import (
     HoldGuard,
     Looking,
     OptionalNames,
+    StepDownGuard,
     acknowledged,
 )
 
 if TYPE_CHECKING:
     from replctl.cli.saving import SavedPlan
 
-TAKES = frozenset({"--override-hold"})  # nothing that `apply` does is unplanned
+TAKES = frozenset({"--override-hold", "--source-quiesced"})  # nothing that `apply` does is unplanned
 
 
 def diff(
@@ -84,6 +85,7 @@ def apply(
     ] = None,
     choosing: Choosing,
     acting: Acting,
+    step_down: StepDownGuard,
     hold: HoldGuard,
     looking: Looking,
     common: Common,
@@ -100,7 +102,7 @@ def apply(
 
     if plan_file is not None and (names or choosing.given):
         raise InvalidInput("names, a selection or --plan: one of them, for a plan names its replications")
-    given = acknowledged(hold, None, None)
+    given = acknowledged(hold, None, None, step_down)
     with opened(context.obj, common, looking) as session:
         saved = None if plan_file is None else _read(plan_file)
         which = chosen(session, names, choosing) if saved is None else saved.chosen(session)

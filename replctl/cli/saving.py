@@ -161,6 +161,7 @@ class SavedPlan:
 
     path: Path
     document: SavedPlanDocument
+    entries: Mapping[str, SavedEntryDocument]
 
     @classmethod
     def read(cls, path: Path) -> SavedPlan:
@@ -174,7 +175,9 @@ class SavedPlan:
             finding = Finding(f"{path}: schema_version", said, str(SCHEMA_VERSION))
             raise InvalidInput(f"--plan {path}: another replctl made it", findings=[finding])
         shaped.check(SavedPlanDocument, found, str(path))
-        return cls(path, cast(SavedPlanDocument, found))
+        document = cast(SavedPlanDocument, found)
+        entries = {f"{each['namespace']}/{each['name']}": each for each in document["replications"]}
+        return cls(path, document, entries)
 
     def chosen(self, session: Session) -> list[Replication]:
         """The replications that it was made for.
@@ -184,13 +187,13 @@ class SavedPlan:
         """
         self._refuse_others(session.services.settings)
         known = session.services.replications
-        gone = [key for key in self._entries if key not in known]
+        gone = [key for key in self.entries if key not in known]
         if gone:
             raise Conflict(
                 f"{self.path} was made for {', '.join(gone[:MOST_TOLD])}, which {known.shown} no longer names",
                 remedy=self._anew,
             )
-        return [known[key] for key in self._entries]
+        return [known[key] for key in self.entries]
 
     def _refuse_others(self, settings: Settings) -> None:
         store = _store_of(settings)
@@ -212,10 +215,6 @@ class SavedPlan:
                 )
 
     @property
-    def _entries(self) -> Mapping[str, SavedEntryDocument]:
-        return {f"{each['namespace']}/{each['name']}": each for each in self.document["replications"]}
-
-    @property
     def _anew(self) -> str:
         return f"make it anew: replctl plan --out {shlex.quote(str(self.path))}"
 
@@ -231,7 +230,7 @@ class SavedPlan:
         """
         if pair is None or any(end.trouble is not None and not end.absent for end in (pair.local, pair.peer)):
             return ""
-        then = self._entries[replication.key]
+        then = self.entries[replication.key]
         now = entry(replication, verb, planned, pair) if planned is not None else None
         seen = [
             *_changes(then["local"], _end(replication.local, pair.local)),

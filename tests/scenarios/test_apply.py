@@ -10,6 +10,7 @@ import pytest
 import yaml
 from cli.test_documents import fits
 from scenarios.test_daemon import AS_IT_WAS, TURNED, entries, roles, running
+from scenarios.tridents import SOURCE_POD, at_rest
 from worlds import LEDGER, Ran, World, a_world
 
 OTHER, THIRD = "web/events", "lab/search"  # replica and source on west
@@ -146,3 +147,24 @@ def test_what_is_too_much_for_the_daemon_at_once_waits_for_apply(world: World) -
         assert one.tick(times=2) == QUIET
         assert roles(world) == TURNED
         assert world.run("diff", "--exit-code").code == 0
+
+
+def test_between_clusters_too_and_import_finds_what_came_of_it(tmp_path: Path) -> None:
+    with at_rest(tmp_path) as world:
+        rewrite(world, ledger={"state": "source"})
+        plan = str(tmp_path / "plan.json")
+        assert world.run("plan", "--out", plan, LEDGER).code == 0
+        world.control.attach(**SOURCE_POD)
+        used = world.act("apply", "--plan", plan)
+        assert (used.code, used.guards) == (6, ["source-in-use"])
+        assert world.run("apply", "--plan", plan, "-y", "--source-quiesced").code == 6  # never what is seen
+        assert world.changes() == []
+        world.control.stop_pods(LEDGER)
+        assert world.act("apply", "--plan", plan).code == 0
+        assert world.truth()["writable"] == {"k8s-west": True, "k8s-east": False}
+        assert world.truth()["lost_writes"] == 0
+        assert world.run("diff", "--exit-code").code == 0
+        assert world.act("apply", "--plan", plan).code == 7
+        entries(world).unlink()
+        assert world.run("import").code == 0
+        assert world.run("plan", "--exit-code").code == 0

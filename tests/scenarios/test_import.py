@@ -11,6 +11,7 @@ import pytest
 import yaml
 from cli.test_documents import fits
 from scenarios.test_daemon import entries, running
+from scenarios.test_metro import ROLES
 from worlds import LEDGER, Ran, World, a_world
 
 MANY = 500
@@ -185,3 +186,20 @@ def test_what_is_on_its_way_is_left_for_later(world: World) -> None:
     shown = world.run("import", "west", "east")
     assert shown.code == 3
     assert "! ledger-vg on " in shown.err
+
+
+def test_what_replctl_would_refuse_to_change_is_no_entry_and_no_trouble(world: World) -> None:
+    for array, role in ROLES.items():
+        world.control.set_state(
+            LEDGER,
+            array,
+            role=role,
+            type="Metro_Active_Active",
+            state="OK",
+            data_transfer_state="Active_Active",
+        )
+    world.control.advance(5)
+    entries(world).write_text("replications: []\n")
+    told = imported(world, "west", "east")
+    assert [(each["name"], each["reason"]) for each in told["left_out"]] == [("ledger-vg", "unsupported")]
+    nothing_differs(world)
