@@ -443,7 +443,11 @@ def samples(text: str, family: str) -> list[str]:
 
 def test_commands_and_the_daemon_at_once_never_act_twice(tmp_path: Path) -> None:
     chance = random.Random(5)
-    with a_world(tmp_path) as world, running(world, REPLCTL_DAEMON__AUTONOMY="protect") as one:
+    soon = {"cycle": 2.0, "sync": 2.0}
+    with (
+        a_world(tmp_path, durations=soon) as world,
+        running(world, REPLCTL_DAEMON__AUTONOMY="protect") as one,
+    ):
         one.tick()
         for number in range(ROUNDS):
             world.control.clear_requests()

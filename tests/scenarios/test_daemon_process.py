@@ -223,6 +223,32 @@ def killed(world: World, place: Path, **environ: str) -> bool:
         return True
 
 
+def test_told_to_stop_it_leaves_what_is_on_its_way_to_the_next_one(world: World, tmp_path: Path) -> None:
+    world.control.stick(LEDGER, "Failing_Over")
+    with started(world, tmp_path) as one:
+        one.hears("READY=1")
+        edit(world, LEDGER, "source")
+        while not world.effective():
+            one.channel.recv(65_536)
+        code, err = one.end()
+        assert code == 0, err
+        one.hears("STOPPING=1")
+    (begun,) = open_operations(world)
+    world.control.unstick(LEDGER)
+    with running(world) as again:
+        assert f"go on with {begun} of {LEDGER} (this daemon began it)" in again.tick()
+        assert again.tick(times=2) == "saw 4 replications: nothing to do"
+    assert sorted(world.effective()) == [("east", "failover"), ("west", "reprotect")]
+
+
+def test_a_second_signal_ends_it_at_once(world: World, tmp_path: Path) -> None:
+    with started(world, tmp_path) as one:
+        one.hears("READY=1")
+        for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+            one.process.send_signal(number)  # both have come when it looks again; the lower is the first
+        assert one.process.wait(timeout=SURELY_SECONDS) == 128 + signal.SIGTERM
+
+
 def test_stopped_for_a_minute_it_goes_on(world: World, tmp_path: Path) -> None:
     with started(world, tmp_path) as one:
         one.hears("READY=1")
