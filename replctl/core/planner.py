@@ -127,7 +127,7 @@ class _Case:
                 Evidence(fact="operation", value=self.context.other_operation)
             )
         yield from if_any("identity-changed", self._changed_identities())
-        yield from if_any("not-a-pair", strangers(self.pair))
+        yield from if_any("not-a-pair", self._strangers())
         yield from if_any("stale-observation", self._unread())
         yield from if_any("unsupported", self._unsupported())
         both = self.pair.local.state is State.SOURCE and self.pair.peer.state is State.SOURCE
@@ -139,6 +139,10 @@ class _Case:
             known = self.context.identities.get(seen.backend, seen.formerly)
             if known is not None and seen.resource is not None and seen.resource != known:
                 yield fact("identity", f"was {known}, is {seen.resource}", seen)
+
+    def _strangers(self) -> Iterator[Evidence]:
+        for each in strangers(self.pair):
+            yield replace(each, value=f"{each.value}; {self.recipe.pairing}") if self.recipe.pairing else each
 
     def _unread(self) -> Iterator[Evidence]:
         """Ends that the course cannot do without, and that were not read, or too long ago."""
@@ -277,6 +281,8 @@ class _Case:
         """What makes a planned promotion possible: `reprotect` after a failover, else what starts the copying."""
         if any(end.flow is Flow.SEVERED and end.state is State.SOURCE for end in self._ends()):
             return command(self.intent, "reprotect")
+        if any(copying.is_told_anew(end) for end in self._ends()):
+            return command(self.intent, Verb.RESYNC.value)
         if [guard.name for guard in guards] != ["backend-state"]:
             return None
         for verb in (Verb.RESUME, Verb.RESYNC):

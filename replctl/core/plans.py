@@ -179,6 +179,11 @@ class Recipe(Protocol):
         """Whether to end replication opens the replica's volume to hosts."""
         ...
 
+    @property
+    def pairing(self) -> str:
+        """How an end comes by another counterpart than it has; empty where the backend's own tools tell."""
+        ...
+
     def bars(self, course: Course, new_source: Side, pair: Pair) -> tuple[Evidence, ...]:
         """What of the pair lets the course not come to its end, however it begins: its last step is judged first."""
         ...

@@ -364,6 +364,7 @@ class Speechless:
     declared = ((), ())
     lacks: Mapping[Course, str] = MappingProxyType({})
     switches_to_snapshot = False
+    pairing = ""
     makes_ends_apart = False
     deletion_promotes = False
 

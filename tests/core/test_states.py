@@ -172,6 +172,7 @@ class Reckless:
 
     lacks: Mapping[Course, str] = MappingProxyType({})
     switches_to_snapshot = False
+    pairing = ""
 
     def bars(self, *_: object) -> tuple[Evidence, ...]:
         return ()

@@ -51,6 +51,10 @@ class Wayward:
     def switches_to_snapshot(self) -> bool:
         return self.real.recipe.switches_to_snapshot
 
+    @property
+    def pairing(self) -> str:
+        return self.real.recipe.pairing
+
     def bars(self, course: Course, new_source: Side, pair: Pair) -> tuple[Evidence, ...]:
         return self.real.recipe.bars(course, new_source, pair)
 

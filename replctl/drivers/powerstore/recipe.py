@@ -106,6 +106,11 @@ class PowerStoreRecipe:
         """The copy may stay closed to hosts."""
         return False
 
+    @property
+    def pairing(self) -> str:
+        """Sessions are made by policies, of which the array tells."""
+        return ""
+
     def bars(self, course: Course, new_source: Side, pair: Pair) -> tuple[Evidence, ...]:
         """The array itself makes both ends ready."""
         return ()

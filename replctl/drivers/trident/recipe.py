@@ -117,6 +117,11 @@ class TridentRecipe:
         """Before a replica's relationship goes Trident breaks the mirror (CT §4.7)."""
         return True
 
+    @property
+    def pairing(self) -> str:
+        """What was recorded once stays (CT §2.4)."""
+        return "a mirror relationship keeps its counterpart for good: delete this one and make it anew"
+
     def bars(self, course: Course, new_source: Side, pair: Pair) -> tuple[Evidence, ...]:
         """The way back must be known: Trident replaces a policy that it does not take without a word (CT §7)."""
         scene = _Scene(new_source, pair, {})
