@@ -141,11 +141,14 @@ def test_what_is_paused_or_copying_may_be_ended(world: World, state: str) -> Non
 
 def test_a_first_copy_that_is_slow_is_waited_for_and_left_with_the_deadline(world: World) -> None:
     world.control.strip(LEDGER)
-    world.control.slow_copy(LEDGER, 3000)
+    world.control.slow_copy(LEDGER, 600)
     ran = world.act("create", LEDGER, "--timeout", "5m")
     assert (ran.code, ran.operation["outcome"]) == (8, "in_progress")
+    world.control.slow_copy(LEDGER, None)  # the one under way stays slow; were all, hardly a look would find none
+    left_at = world.clock.now()
     done = world.act("create", LEDGER)
     assert done.code == 0, done.err
+    assert world.clock.now() - left_at > 200
     assert done.operation["operation_id"] == ran.operation["operation_id"]
     assert effective(world) == [("east", True)]
 
