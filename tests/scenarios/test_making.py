@@ -144,7 +144,9 @@ def test_a_first_copy_that_is_slow_is_waited_for_and_left_with_the_deadline(worl
     world.control.slow_copy(LEDGER, 600)
     ran = world.act("create", LEDGER, "--timeout", "5m")
     assert (ran.code, ran.operation["outcome"]) == (8, "in_progress")
-    world.control.slow_copy(LEDGER, None)  # the one under way stays slow; were all, hardly a look would find none
+    world.control.slow_copy(
+        LEDGER, None
+    )  # the one under way stays slow; were all, hardly a look would find none
     left_at = world.clock.now()
     done = world.act("create", LEDGER)
     assert done.code == 0, done.err

@@ -101,9 +101,12 @@ def assumptions(request: pytest.FixtureRequest) -> Mapping[str, str]:
     return dict(request.param)
 
 
-def in_one_wave(world: World) -> None:
+def in_one_wave(world: World, kept: Sequence[str]) -> None:
+    """Only what is asked about stays in the file, which each command reads anew, and all of it in one wave."""
     path = world.config.parent / "replications.yaml"
-    path.write_text(re.sub(r"\n  order: \d+", "", path.read_text()))
+    head, *entries = re.split(r"(?m)^(?=- namespace: )", path.read_text())
+    named = {"/".join(re.findall(r"(?m)^(?:- namespace|  name): (.*)$", each)): each for each in entries}
+    path.write_text(head + "".join(re.sub(r"\n  order: \d+", "", named[name]) for name in kept))
 
 
 def put(world: World, name: str, situation: Situation) -> None:
@@ -253,8 +256,8 @@ def test_each_cell(tmp_path: Path, asked: str, around: str, assumptions: Mapping
         if flags.endswith(PRINTED):
             continue
         with a_world(tmp_path / f"{flags}", replications=many, seed=3, assumptions=assumptions) as world:
-            in_one_wave(world)
             cells = list(judged_cells(world, asked, flags, around))
+            in_one_wave(world, [cell.name for cell in cells])
             world.control.advance(SETTLED_SECONDS)
             surround(world, around)
             world.control.advance(SETTLED_SECONDS)
@@ -292,8 +295,8 @@ def test_what_a_refusal_prints_does_what_the_matrix_says(
     made = [(each, answer(asked, flags, each)) for each in wanted(around)]
     made = [(each, expected) for each, expected in made if expected is not None]
     with a_world(tmp_path, replications=2 * len(made) + 8, seed=3, assumptions=assumptions) as world:
-        in_one_wave(world)
         cells = [Cell(name, *each) for name, each in zip(names(world, len(made)), made, strict=True)]
+        in_one_wave(world, [cell.name for cell in cells])
         world.control.advance(SETTLED_SECONDS)
         surround(world, around)
         world.control.advance(SETTLED_SECONDS)
