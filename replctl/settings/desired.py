@@ -77,7 +77,8 @@ def load_replications(settings: Settings, *, may_be_missing: bool = False) -> Re
     kinds = {name: backend.kind for name, backend in settings.backends.items()}
     if may_be_missing and _is_to_be_written(path):
         return Replications(path, shown, MappingProxyType({}), MappingProxyType(kinds))
-    file = files.read(path, files.LARGEST_REPLICATIONS_BYTES, shown, remedy=f"{place} names it")
+    begun = "; replctl import writes it from what the backends have" if _is_to_be_written(path) else ""
+    file = files.read(path, files.LARGEST_REPLICATIONS_BYTES, shown, remedy=f"{place} names it{begun}")
     return parse_replications(file.text, path, kinds, shown)
 
 

@@ -360,7 +360,8 @@ def test_the_file_that_is_missing_is_named_with_who_named_it(place: Place) -> No
     settings = place.load(CONFIG + "replications: dr.yaml\n")
     with pytest.raises(InvalidConfiguration, match=r"dr\.yaml cannot be read: No such file") as refusal:
         load_replications(settings)
-    assert refusal.value.remedy == "config.yaml:14: replications names it"
+    said = "config.yaml:14: replications names it; replctl import writes it from what the backends have"
+    assert refusal.value.remedy == said
 
 
 def many(count: int) -> str:
