@@ -19,7 +19,7 @@ DEV := .venv/.dev
 .NOTPARALLEL:
 
 help:
-	@echo "make demo      watch a failover between two simulated arrays"
+	@echo "make demo      watch a failover between two simulated sites, of both vendors"
 	@echo "make test      run every test"
 	@echo "make check     format, lint, types, import contracts, tests, freshness: what a change must pass"
 	@echo "make check-tools  try it with kubectl, Prometheus and systemd, which it needs"

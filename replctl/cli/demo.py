@@ -1,7 +1,8 @@
-"""`demo`: a failover played on two simulated arrays with the real commands of this program, as a transcript.
+"""`demo`: a failover played on two simulated sites with the real commands of this program, as a transcript.
 
-Nothing is faked: each command line is run as if it had been typed, against the simulator over HTTPS, and its exit
-code is held against what the story expects. What to type after the refusal is taken from the refusal.
+One application has a volume on the arrays and one in the clusters. Nothing is faked: each command line is run as if
+it had been typed, against the simulator over HTTPS, and its exit code is held against what the story expects. What to
+type after the refusal is taken from the refusal.
 """
 
 from __future__ import annotations
@@ -23,10 +24,15 @@ if TYPE_CHECKING:
     from replctl.clock import Cancel
     from replctl.simulator import Simulator
 
-LEDGER = "bank/ledger"  # the first of every simulated world: local replica on west, source on east
+LEDGER = (
+    "bank/ledger"  # the first of every simulated world: on the arrays, local replica on west, source on east
+)
+EVENTS = "web/events"  # the second: in the clusters, the same way round
+GROUP = "payments"  # of the ledger, and in the demonstration of both
+VENDORS = ("powerstore", "trident")
 REPLICATIONS = 4
 PAUSE_SECONDS = 1.0  # to read on a terminal
-# Seconds of the arrays' own work, short enough for a demonstration and long enough to be seen.
+# Seconds that arrays and ONTAP work, short enough for a demonstration and long enough to be seen.
 DURATIONS: Mapping[str, float] = {
     "failover": 3.0,
     "failover_dr": 2.0,
@@ -37,6 +43,10 @@ DURATIONS: Mapping[str, float] = {
     "flip": 3.0,
     "lag_east": 0.5,
     "lag_west": 0.5,
+    "snapshot": 1.0,
+    "update": 2.0,
+    "resync": 2.0,
+    "ontap_job": 0.5,
 }
 DETECTED_SECONDS = 5.0
 PRINTED = ("<what the refusal printed>",)
@@ -47,60 +57,81 @@ WORDS = 88  # columns that a paragraph takes at most
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Words, then an event among the arrays or a command line, and the exit code that the story expects."""
+    """Words, then events at the sites or a command line, and the exit code that the story expects."""
 
     words: str = ""
     argv: Sequence[str] = ()
     expected: int = 0
-    event: tuple[str, str] | None = None
+    events: Sequence[tuple[str, str]] = ()
     wait_seconds: float = 0.0
 
 
+SITE_EAST = ("east", "k8s-east")
+WHOLE = ("--group", GROUP)
 STORY = (
     Act(
-        "Two arrays, east and west, replicate volumes to each other. The arrays are simulated; all else is real: "
-        "HTTPS, their REST API, their slow transients, and the commands, which you could type yourself."
-    ),
-    Act("1. What is there.", ("status",)),
-    Act(
-        "2. A planned move. bank/ledger is written on east; maintenance is due there. The roles are swapped "
-        "after a last copy, so nothing is lost.",
-        ("promote", LEDGER, "-y", "--reason", "maintenance on east"),
+        "Two sites, east and west. Each has an array, Dell PowerStore, and a Kubernetes cluster with NetApp Trident "
+        "over ONTAP. They are simulated; all else is real: HTTPS, their APIs, their slow transients, and the "
+        "commands, which you could type yourself."
     ),
     Act(
-        "Every state change is in the history, in a chain that cannot be edited unseen.", ("history", LEDGER)
+        "1. What is there. An application, payments, has one volume on the arrays and one in the clusters.",
+        ("status",),
     ),
-    Act("The maintenance is over: back again.", ("demote", LEDGER, "-y", "--reason", "maintenance is over")),
     Act(
-        "3. Disaster. east loses power in the middle of its work; soon west notices that the link is gone.",
-        event=("kill", "east"),
+        "2. A planned move. payments is written in the east; maintenance is due there.",
+        ("promote", *WHOLE, "-y", "--reason", "maintenance in the east"),
+        6,
+    ),
+    Act(
+        "A pod still uses its volume, and Trident would not stop it from writing to the old side. So nothing was "
+        "changed, on the arrays neither. The pod is stopped.",
+        events=(("stop_pods", EVENTS),),
+    ),
+    Act(
+        "Now the roles are swapped after a last copy, so that nothing is lost:",
+        ("promote", *WHOLE, "-y", "--reason", "maintenance in the east"),
+    ),
+    Act(
+        "Every state change is in the history, in a chain that cannot be edited unseen.", ("history", EVENTS)
+    ),
+    Act(
+        "The maintenance is over: back again.",
+        ("demote", *WHOLE, "-y", "--reason", "maintenance is over"),
+    ),
+    Act(
+        "3. Disaster. The east loses power in the middle of its work; soon the array in the west notices that the "
+        "link is gone.",
+        events=tuple(("kill", each) for each in SITE_EAST),
         wait_seconds=DETECTED_SECONDS,
     ),
-    Act("What is known, with what is remembered of the dead side:", ("status",), 3),
-    Act("Is west to take over? Not without a word about what that means:", ("promote", LEDGER, "-y"), 6),
-    Act("The refusal ends with the command that goes on. Typed as it was printed, with -y:", PRINTED),
-    Act("4. east comes back, and still believes that it is the source.", event=("revive", "east")),
+    Act("What is known, with what is remembered of the dead side:", ("status", *WHOLE), 3),
+    Act("Is the west to take over? Not without a word about what that means:", ("promote", *WHOLE, "-y"), 6),
+    Act("The refusal ends with the command that goes on. Typed as it was printed:", PRINTED),
     Act(
-        "Its circuit breaker is still open, because the last calls failed; --probe asks past it.",
-        ("status", LEDGER, "--probe"),
+        "4. The east comes back, and still believes that it is the source.",
+        events=tuple(("revive", each) for each in SITE_EAST),
     ),
     Act(
-        "west has the newer data, the journal knows it. reprotect waits until east has stepped down and makes it "
-        "the replica.",
-        ("reprotect", LEDGER, "-y", "--probe", "--reason", "east is back"),
+        "Its circuit breakers are still open, because the last calls failed; --probe asks past them.",
+        ("status", *WHOLE, "--probe"),
     ),
-    Act("5. Afterwards.", ("status", LEDGER)),
-    Act("", ("history", LEDGER)),
+    Act(
+        "The west has the newer data, the journal knows it. What the east alone still holds is dropped, which has "
+        "to be said; reprotect makes it the replica.",
+        ("reprotect", *WHOLE, "-y", "--probe", "--discard-local-changes", "--reason", "the east is back"),
+    ),
+    Act("5. Afterwards.", ("status", *WHOLE)),
     Act("", ("history", "--verify")),
 )
 EPILOGUE = (
-    "That was all of it, and all of it is gone now. For a pair of arrays to try things on: "
-    "replctl simulate --dir DIR"
+    "That was all of it, and all of it is gone now. For two sites to try things on: "
+    "replctl simulate --dir DIR --vendors powerstore,trident"
 )
 
 
 def demo(context: typer.Context) -> int:
-    """Play a failover on simulated arrays; takes a minute.
+    """Play a failover on simulated arrays and clusters; takes a minute.
 
     Every command in it is a real one, and could be typed.
     """
@@ -113,7 +144,9 @@ def demo(context: typer.Context) -> int:
     with (
         Interrupts(here.leave) as interrupts,
         tempfile.TemporaryDirectory(prefix="replctl-demo-") as folder,
-        Simulator(Options(Path(folder), replications=REPLICATIONS, durations=DURATIONS)) as simulator,
+        Simulator(
+            Options(Path(folder), replications=REPLICATIONS, durations=DURATIONS, vendors=VENDORS)
+        ) as simulator,
     ):
         return play(here, simulator, interrupts.cancel)
 
@@ -121,6 +154,7 @@ def demo(context: typer.Context) -> int:
 def play(here: Surroundings, simulator: Simulator, cancel: Cancel | None = None) -> int:
     """Play the story on a running simulator; 0 when every command ended as expected."""
     output = Output(here.stdout, here.stderr, here.environ)
+    _set_the_scene(Path(simulator.ready["config"]))
     stage = _Stage(here, output, simulator, cancel)
     for act in STORY:
         code = stage.play(act)
@@ -129,6 +163,14 @@ def play(here: Surroundings, simulator: Simulator, cancel: Cancel | None = None)
         stage.pause()
     output.data([*_paragraph(EPILOGUE), BLANK])
     return 0
+
+
+def _set_the_scene(config: Path) -> None:
+    """Both volumes belong to one application, and ONTAP may be asked, so that the age of its copies is known."""
+    config.write_text(config.read_text().replace("    # ontap:", "    ontap:"))
+    entries = config.with_name("replications.yaml")
+    name = f"  name: {EVENTS.partition('/')[2]}\n"
+    entries.write_text(entries.read_text().replace(name, f"{name}  group: {GROUP}\n"))
 
 
 def _spoilt(output: Output, act: Act, code: int) -> int:
@@ -157,14 +199,13 @@ class _Stage:
     def play(self, act: Act) -> int:
         if act.words:
             self._output.data([*_paragraph(act.words), BLANK])
-        if act.event is not None:
-            name, array = act.event
-            getattr(self._simulator.control, name)(array)
+        for name, subject in act.events:
+            getattr(self._simulator.control, name)(subject)
         if act.wait_seconds:
             self._here.clock.wait(act.wait_seconds, self._cancel)
         if not act.argv:
             return act.expected
-        return self._type((*self._printed(), "-y") if act.argv is PRINTED else tuple(act.argv))
+        return self._type(self._printed() if act.argv is PRINTED else tuple(act.argv))
 
     def pause(self) -> None:
         if is_terminal(self._here.stdout):

@@ -16,7 +16,7 @@ from replctl.cli.surroundings import real
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with a_world(tmp_path, durations=demo.DURATIONS) as made:
+    with a_world(tmp_path, durations=demo.DURATIONS, vendors=demo.VENDORS) as made:
         yield made
 
 
@@ -44,18 +44,24 @@ def test_the_story_is_played_to_its_end(world: World) -> None:
         "peer-not-demoted",
         "what is lost: everything written after",
         "split brain",
+        "source-in-use",
+        "the worst of 2 replications, and so of all",
         "promote: source on west",
+        "promote: source on k8s-west",
         "reprotect: source on west",
-        "nothing wrong is found in 1 chain",
+        "reprotect: source on k8s-west",
+        "nothing wrong is found in 2 chains",
     ):
         assert words in transcript
     assert world.truth()["writable"] == {"east": False, "west": True}
+    assert world.truth(demo.EVENTS)["writable"] == {"k8s-east": False, "k8s-west": True}
 
 
 def test_the_flags_of_the_refusal_are_typed_as_printed(world: World) -> None:
     _, transcript = play(world)
-    printed = next(line.strip() for line in transcript.splitlines() if line.startswith("    replctl promote"))
-    assert f"$ {printed} -y\n" in transcript
+    offered = [line.strip() for line in transcript.splitlines() if line.startswith("    replctl promote")]
+    printed = next(each for each in offered if "--group" in each)
+    assert f"$ {printed}\n" in transcript
 
 
 def test_a_command_that_ends_otherwise_ends_the_demonstration(world: World) -> None:
