@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worlds import World, a_world
+from estates import CLAIMS, Cluster
+from worlds import LEDGER, World, a_world
 
 from replctl.bootstrap import Backend, Services, assemble
 from replctl.cli import documents
-from replctl.core.errors import NotFound, ReplctlError
+from replctl.core.errors import NeverSent, NotFound, OutcomeUnknown, Rejected, ReplctlError
 from replctl.core.events import ignore
-from replctl.core.model import End, Observation, State, StateNote, TroubleKind, Who
+from replctl.core.model import End, Observation, Pair, Side, State, StateNote, TroubleKind, Who
+from replctl.core.plans import Course, Step
 from replctl.drivers import REGISTRY
 from replctl.drivers.discovery import Presence
 from replctl.resilience import Look
@@ -26,6 +28,11 @@ from replctl.resilience import Look
 SECONDS = 30.0  # virtual; what a look may take
 SETTLED_SECONDS = 700.0  # after so long every session has copied once
 TTL_SECONDS = 300.0
+KEYS = {
+    *("operation_id", "correlation_id", "namespace", "name", "backend", "outcome", "exit_code", "from_state"),
+    *("to_state", "started", "finished", "who", "reason", "group", "acknowledged", "steps", "data_loss"),
+    *("refusal", "conflict", "error", "drill", "left_to_do"),
+}
 STRANGE = "Quantum_Entangled"  # the simulator's word that nobody knows
 
 
@@ -87,8 +94,10 @@ class Bench:
 
 
 @contextmanager
-def a_bench(directory: Path) -> Iterator[tuple[World, Services]]:
-    with a_world(directory, vendors=("powerstore", "trident"), replications=8) as world:
+def a_bench(
+    directory: Path, vendors: tuple[str, ...] = ("powerstore", "trident"), replications: int = 8
+) -> Iterator[tuple[World, Services]]:
+    with a_world(directory, vendors=vendors, replications=replications) as world:
         world.control.advance(SETTLED_SECONDS)
         with assemble(
             flags={},
@@ -259,3 +268,127 @@ def test_closing_twice_is_fine(bench: Bench) -> None:
     bench.see(bench.end, driver)
     driver.close()
     driver.close()
+
+
+# -- changing -----------------------------------------------------------------------------------------------------
+
+
+class Acting:
+    """One vendor alone, of which a test may change what it likes: the first step of a planned promotion."""
+
+    def __init__(self, world: World, services: Services, vendor: Vendor) -> None:
+        self.world, self.control, self.vendor = world, world.control, vendor
+        self.replication = services.replications[LEDGER]
+        self._services = services
+        pair = Pair(*(self.see(end) for end in (self.replication.local, self.replication.peer)))
+        recipe = services.engine.driver(vendor.replica).recipe
+        self.step: Step = recipe.steps(Course.SWITCH, Side.LOCAL, pair, {})[0]
+        self.end = self.replication.end(self.step.side)
+        self.seen = pair.end(self.step.side)
+
+    @property
+    def look(self) -> Look:
+        return Look(deadline=self.world.clock.monotonic() + SECONDS)
+
+    def see(self, end: End) -> Observation:
+        return self._services.engine.driver(end.backend).observe([end], self.look)[end]
+
+    def act(self) -> None:
+        carried = {name: "op-1" for name in self.step.carries}
+        arguments = {**self.step.arguments, **carried}
+        driver = self._services.engine.driver(self.end.backend)
+        driver.act(self.end, self.step.action or "", arguments, self.seen, self.look)
+
+    @property
+    def done(self) -> list[bool]:
+        """Of each change that was asked for, whether it took effect."""
+        return [each["effect"] for each in self.world.changes()]
+
+
+@pytest.fixture(params=VENDORS, ids=str)
+def acting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Acting]:
+    with a_bench(tmp_path, vendors=(request.param.kind,), replications=1) as (world, services):
+        if request.param.kind == "trident":
+            world.control.stop_pods(LEDGER)
+        yield Acting(world, services, request.param)
+
+
+def test_a_change_is_sent_once(acting: Acting) -> None:  # R72
+    acting.act()
+    assert acting.done == [True]
+
+
+FAILURES: dict[str, tuple[dict[str, Any], type[ReplctlError], list[bool]]] = {
+    "answer lost after it": ({"kind": "reset", "effect": "after"}, OutcomeUnknown, [True]),
+    "answer lost before it": ({"kind": "reset"}, OutcomeUnknown, [False]),
+    "504 after it": ({"kind": "status", "status": 504, "effect": "after"}, OutcomeUnknown, [True]),
+    "an odd answer": ({"kind": "html", "effect": "after"}, OutcomeUnknown, [True]),
+    "refused": ({"kind": "status", "status": 422}, Rejected, [False]),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_an_error_says_whether_the_change_may_have_arrived(acting: Acting, failure: str) -> None:  # R75
+    fault, kind, effects = FAILURES[failure]
+    acting.control.fault(acting.end.backend, method="change", times=5, **fault)
+    with pytest.raises(kind) as caught:
+        acting.act()
+    assert acting.done == effects
+    error = caught.value
+    assert error.backend == acting.end.backend
+    assert error.operation
+    assert error.message
+    assert error.maybe_happened is (kind is OutcomeUnknown)
+
+
+def test_what_never_left_changed_nothing(acting: Acting) -> None:  # R75
+    acting.control.kill(acting.end.backend, mode="refuse")
+    with pytest.raises(NeverSent) as caught:
+        acting.act()
+    assert acting.done == []
+    assert (caught.value.backend, caught.value.maybe_happened) == (acting.end.backend, False)
+    assert caught.value.remedy
+
+
+def test_replication_ends_twice_and_begins_twice_and_is_changed_once(acting: Acting) -> None:  # R72
+    world, trident = acting.world, acting.vendor.kind == "trident"
+    flags = ("--delete-promotes",) if trident else ()
+    for verb, more in (("delete", flags), ("create", ())):
+        first = world.act(verb, LEDGER, *more)
+        assert (first.code, first.operation["outcome"]) == (0, "succeeded"), first.out
+        world.control.clear_requests()
+        again = world.act(verb, LEDGER)
+        assert (again.code, again.operation["outcome"]) == (0, "unchanged")
+        assert world.changes() == []
+        if verb == "delete" and trident:  # what was the replica's is somebody's now, and not made one again
+            admin = Cluster(world.simulator, "k8s-west", admin=True)
+            admin.call("DELETE", f"{CLAIMS.format('bank')}/ledger-data")
+            admin.connection.close()
+            world.control.advance(60)
+
+
+OUTCOMES = {
+    ("promote", "--dry-run"): (0, "planned"),
+    ("promote",): (0, "succeeded"),
+    ("reprotect",): (0, "unchanged"),
+    ("sync",): (0, "succeeded"),
+    ("demote",): (0, "succeeded"),
+    ("promote", "--peer-is-down", "--accept-data-loss=15m,unknown"): (6, "refused"),
+}
+
+
+def test_the_same_story_has_the_same_exit_codes_and_keys(acting: Acting) -> None:
+    """One command after the other, told alike whatever the vendor."""
+    for argv, told in OUTCOMES.items():
+        ran = acting.world.act(argv[0], LEDGER, *argv[1:])
+        assert (ran.code, ran.operation["outcome"]) == told, (argv, ran.out)
+        assert set(ran.operation) == KEYS
+    line = acting.world.run("status", LEDGER, "-o", "json").json["replications"][0]
+    assert (line["state"], line["local"]["state"], line["peer"]["state"]) == ("replica", "replica", "source")
+    moves = acting.world.run("history", LEDGER, "-o", "json").json["transitions"]
+    west = [
+        (each["from_state"], each["to_state"]) for each in moves if each["backend"] == acting.vendor.replica
+    ]
+    ours = ("replica", "promoting"), ("promoting", "source"), ("source", "demoting"), ("demoting", "replica")
+    assert [each for each in west if each in ours] == list(ours)
+    assert acting.world.truth()["lost_writes"] == 0
