@@ -2,8 +2,11 @@
 
 import itertools
 import json
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 from estates import (
     ATTACHMENTS,
     CLAIMS,
@@ -436,3 +439,16 @@ def test_somebody_else_may_write_to_an_object(shared, west):
     assert after["resourceVersion"] != before["resourceVersion"]
     with pytest.raises(ValueError, match="no kind 'mirrors'"):
         shared.control.touch("k8s-west", "mirrors", "bank", "ledger-dr")
+
+
+def test_the_role_that_people_are_told_is_the_one_that_is_held_here():
+    page = (Path(__file__).parents[2] / "docs" / "trident.md").read_text()
+    (text,) = re.findall(r"```yaml\n(apiVersion: rbac.*?)```", page, re.DOTALL)
+    told = {
+        (group, resource): frozenset(rule["verbs"])
+        for rule in yaml.safe_load(text)["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    everybody = ("authorization.k8s.io", "selfsubjectaccessreviews")
+    assert told == {name: frozenset(verbs.split()) for name, verbs in ROLE.items() if name != everybody}
