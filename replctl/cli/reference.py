@@ -118,6 +118,7 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
         "operation-open": "the operation is not finished",
         "unverified": "it looks as asked for, but nothing proves that the change, this or a former one, was made",
         "source-in-use": "the side that was to step down came into use; after a promotion both may be written to",
+        "unwatched": "it was left alone for too long to know that nobody used the side that was to step down",
         "errand-failed": "what was to be made before a promotion failed; nothing was promoted, and it was removed",
         "world-changed": "what was seen before sending no longer fits the plan; nothing was sent",
     }

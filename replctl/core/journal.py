@@ -29,7 +29,8 @@ class StepRecord:
     """One step of an operation. `receipt` is the backend's own handle of the work (a job id).
 
     A `hook` is a program that was run and sends nothing; `said` is what it printed last, fit to be shown. An `errand`
-    changes no role; `result` is what came of it, for the steps after it.
+    changes no role; `result` is what came of it, for the steps after it, and `round` counts how often it was begun
+    anew because what it had made was too old by then.
     """
 
     number: int
@@ -48,6 +49,7 @@ class StepRecord:
     said: str | None = None
     errand: bool = False
     result: str | None = None
+    round: int = 0
 
     @property
     def is_done(self) -> bool:

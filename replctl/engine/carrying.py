@@ -30,6 +30,10 @@ from replctl.engine.telling import Teller
 from replctl.engine.tracking import Tracker
 from replctl.resilience import Look
 
+UNWATCHED_SECONDS = (
+    30.0  # who comes, writes and goes again takes longer; looks are at most five seconds apart
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -56,6 +60,7 @@ class Carrier:
         self.pair = proposal.pair
         self.changed = any(step.is_done and step.sends and not step.errand for step in record.steps)
         self.used: Observation | None = None  # the end that was to be unused, seen in use since we began
+        self.unwatched = proposal.joins is not None and self._idle_seconds() > UNWATCHED_SECONDS
         self.tracker = Tracker(record, desk.store, desk.clock, desk.report)
         self.started_at = desk.clock.monotonic()
         self.hosts = Hosts(desk.backends, desk.clock)
@@ -63,12 +68,35 @@ class Carrier:
     def run(self) -> Ending:
         """All steps that are left; the first that does not succeed ends it."""
         self.tracker.begin(self.pair)
+        if self.unwatched and not any(kept.sends for kept in self.record.steps if not kept.errand):
+            self._forget_errands()
         tail = {step.name: step for step in self.proposal.plan.steps}
         for kept in self._hooked(tail.values()):
             ending = None if kept.is_done else self._step(tail.get(kept.name), kept)
             if ending is not None:
                 return ending
         return Ending(Outcome.SUCCEEDED)
+
+    def _idle_seconds(self) -> float:
+        """For how long nobody may have looked at the ends: since the last thing that was written down of a step."""
+        stamps = [at for kept in self.record.steps for at in (kept.started, kept.finished) if at is not None]
+        return self.desk.clock.now() - max(stamps, default=self.record.began)
+
+    def _forget_errands(self) -> None:
+        """Nothing was changed yet, and what was made for it no longer holds all: it is made anew, by another name."""
+        self.unwatched = False
+        for kept in self.record.steps:
+            if kept.errand and kept.phase is not StepPhase.PENDING:
+                self.intend(
+                    kept,
+                    phase=StepPhase.PENDING,
+                    outcome=None,
+                    sends=0,
+                    started=None,
+                    finished=None,
+                    result=None,
+                    round=kept.round + 1,
+                )
 
     def _step(self, step: Step | None, kept: StepRecord) -> Ending | None:
         """One step that is not known to be done. A hook that the file no longer names is left."""

@@ -98,6 +98,17 @@ def came_into_use(used: Observation, pair: Pair, record: OperationRecord, *, cha
     return stopped(Outcome.PARTIAL, "source-in-use", message, remedy)
 
 
+def unwatched(seen: Observation, record: OperationRecord, *, changed: bool) -> Ending:
+    """Nobody looked for a while whether the end was used that is to step down, and drops what it alone holds then."""
+    why = f"nobody watched {seen.backend} for a while, so that somebody may have used it and be gone again"
+    if not changed:
+        message = f"{why}; nothing was promoted, and it is still the source"
+        return stopped(Outcome.CONFLICT, "unwatched", message, "type the command again: it begins anew")
+    message = f"{why}, and both ends can be written to"
+    remedy = f"decide whose data to keep: replctl reprotect {record.replication} --survivor=BACKEND"
+    return stopped(Outcome.PARTIAL, "unwatched", message, remedy)
+
+
 def unverified(seen: Observation, operation_id: str) -> Ending:
     """The backend says that it is done, and nothing proves it."""
     doubt = seen.doubt or seen.sentence

@@ -199,6 +199,8 @@ class StepRun:
             carried[word] = kept.result if kept is not None else None
         if OPERATION in self.step.carries:
             carried[OPERATION] = self.carrier.record.operation_id
+        if self.kept.round:
+            carried["round"] = self.kept.round
         if COUNTERPART in self.step.carries:
             carried[COUNTERPART] = self.carrier.pair.end(self.step.side.other).resource
         return {**carried, **self.step.arguments}
@@ -227,6 +229,8 @@ class StepRun:
             return self._decided_anew(pair)
         if self.carrier.used is not None:
             return endings.came_into_use(self.carrier.used, pair, self.carrier.record, changed=True)
+        if (unused := self._to_be_unused(pair)) is not None:
+            return endings.unwatched(unused, self.carrier.record, changed=True)
         return self._await_beginning(pair)
 
     def _is_first(self) -> bool:
@@ -246,10 +250,19 @@ class StepRun:
             return self._world_changed(decision)
         if carrier.used is not None:
             return endings.came_into_use(carrier.used, pair, carrier.record, changed=False)
+        if self.kept.sends > 1 and (unused := self._to_be_unused(pair)) is not None:
+            return endings.unwatched(unused, carrier.record, changed=False)
         same = decision.course is plan.course and decision.new_source is plan.new_source
         if same and (self.step.name, self.step.action) in _firsts(decision):
             return None
         return self._world_changed(None)
+
+    def _to_be_unused(self, pair: Pair) -> Observation | None:
+        """The end that nobody may have used meanwhile, where nobody watched it; unless that was acknowledged anew."""
+        if self.step.unplanned or not self.carrier.unwatched:
+            return None
+        goals = ((self.step.begins.of(side), pair.end(side)) for side in self.step.begins.sides)
+        return next((seen for goal, seen in goals if goal is not None and goal.unused is not None), None)
 
     def _world_changed(self, refusal: Refusal | None) -> Ending:
         return endings.world_changed(refusal, changed=self.carrier.changed)

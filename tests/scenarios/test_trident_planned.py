@@ -229,3 +229,30 @@ def test_a_schedule_that_was_replaced_without_a_word_is_not_what_was_wanted(worl
     assert (ran.code, ran.operation["error"]["code"]) == (3, "ended-elsewhere")
     assert "replaced the schedule 15m" in ran.operation["error"]["message"]
     assert world.truth()["lost_writes"] == 0
+
+
+def used_for_a_while(world: World) -> None:
+    """Nobody looks, and somebody uses the source meanwhile."""
+    world.control.attach(**SOURCE_POD)
+    world.control.advance(60)
+    world.control.stop_pods(LEDGER)
+
+
+def test_an_operation_that_was_left_alone_makes_its_snapshot_anew(world: World) -> None:
+    started = world.act("promote", LEDGER, "--no-wait")
+    assert (started.code, len(world.control.objects(EAST, SNAPSHOTS, "bank"))) == (8, 1)
+    used_for_a_while(world)
+    ran = world.act("promote", LEDGER)
+    assert (ran.code, ran.operation["operation_id"]) == (0, started.operation["operation_id"])
+    assert len(world.control.objects(EAST, SNAPSHOTS, "bank")) == 2
+    assert world.truth()["lost_writes"] == 0
+
+
+def test_a_promotion_that_was_left_alone_drops_nothing_by_itself(world: World) -> None:
+    started = world.act("promote", LEDGER, "--timeout", "18s")
+    assert (started.code, patches(world)) == (8, [(WEST, "promoted")])
+    used_for_a_while(world)
+    ran = world.act("promote", LEDGER)
+    assert (ran.code, ran.operation["error"]["code"]) == (3, "unwatched")
+    assert patches(world) == [(WEST, "promoted")]
+    assert world.act("reprotect", LEDGER, "--survivor", WEST).guards == ["discards-local-data"]

@@ -145,7 +145,7 @@ def test_no_promise_is_broken(tmp_path: Path, seed: int) -> None:
         assert broken(world, ran) == [], (storm.told, ran.out)
         storm.clear()
         again = world.act("promote", LEDGER, "--probe")
-        assert again.code in (0, 6, 9), (storm.told, ran.code, again.out)
+        assert again.code in (0, 3, 6, 7, 9), (storm.told, ran.code, again.out)
         if ran.code in NOTHING_CHANGED:
             assert again.code == 0, (storm.told, ran.out, again.out)
         assert not (again.code == 0 and world.truth()["lost_writes"]), storm.told

@@ -5,6 +5,7 @@ Objects bear the operation in name and label, so that one made twice is a confli
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from replctl.core.plans import Errand
@@ -18,8 +19,16 @@ MOST_COPIES = 3  # a copy that runs already lets another one fail
 SUCCEEDED, FAILED = "Succeeded", "Failed"
 
 
-def name_of(operation: str, attempt: int = 1) -> str:
-    return f"replctl-{operation}" if attempt == 1 else f"replctl-{operation}-{attempt}"
+@dataclass(frozen=True, slots=True)
+class Errands:
+    """What one operation makes, by name. `round` counts how often it began anew with everything."""
+
+    operation: str
+    round: int = 0
+
+    def name(self, attempt: int = 1) -> str:
+        again = f"-r{self.round}" if self.round else ""
+        return f"replctl-{self.operation}{again}" + (f"-{attempt}" if attempt > 1 else "")
 
 
 def labels(operation: str) -> dict[str, str]:
@@ -32,19 +41,19 @@ def is_of(body: Body, operation: str) -> bool:
     return text(said, MANAGER) == OURS and text(said, OPERATION) == operation
 
 
-def new_snapshot(operation: str, claim: str, snapshot_class: str) -> dict[str, Any]:
+def new_snapshot(errands: Errands, claim: str, snapshot_class: str) -> dict[str, Any]:
     source = {"persistentVolumeClaimName": claim}
     return {
-        "metadata": {"name": name_of(operation), "labels": labels(operation)},
+        "metadata": {"name": errands.name(), "labels": labels(errands.operation)},
         "spec": {"volumeSnapshotClassName": snapshot_class, "source": source},
     }
 
 
-def new_copy(operation: str, attempt: int, mirror: str, handle: str) -> dict[str, Any]:
+def new_copy(errands: Errands, attempt: int, mirror: str, handle: str) -> dict[str, Any]:
     """Of what is at the source now, or up to a snapshot of it."""
     wanted = {"tridentMirrorRelationshipName": mirror, **({"snapshotHandle": handle} if handle else {})}
     return {
-        "metadata": {"name": name_of(operation, attempt), "labels": labels(operation)},
+        "metadata": {"name": errands.name(attempt), "labels": labels(errands.operation)},
         "spec": wanted,
     }
 

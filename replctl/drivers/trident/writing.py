@@ -26,6 +26,7 @@ from replctl.core.plans import Errand
 from replctl.drivers.kubernetes.client import KubernetesClient
 from replctl.drivers.kubernetes.objects import Body, Resource, Seen, part, text
 from replctl.drivers.trident import changes, errands, making, words
+from replctl.drivers.trident.errands import Errands
 from replctl.drivers.trident.lookup import mirror_key
 from replctl.drivers.trident.mirrors import Mirror
 from replctl.drivers.trident.reading import CLAIMS, CONTENTS, MIRRORS, SNAPSHOT_CLASSES, SNAPSHOTS, UPDATES
@@ -61,9 +62,9 @@ class Writer:
         """Do one change, at most once; raises what changes raise, and Outdated where somebody else was faster."""
         word = _words(arguments)
         if action == SNAPSHOT:
-            self._take_snapshot(end, word["operation"], look)
+            self._take_snapshot(end, _errands(word), look)
         elif action == COPY:
-            self._copy(end, word["operation"], word.get("snapshot", ""), seen, look)
+            self._copy(end, _errands(word), word.get("snapshot", ""), seen, look)
         elif action in _MAKES:
             self._make_end(end, action, word, look)
         elif action == DELETE:
@@ -82,10 +83,10 @@ class Writer:
         ahead_seconds: Callable[[Look], float | None],
     ) -> Errand:
         """What became of what was made; `ahead_seconds` says how far the cluster's clock may be ahead of ours."""
-        operation = _words(arguments)["operation"]
+        made = _errands(_words(arguments))
         if action == SNAPSHOT:
-            return self._snapshot_told(end, operation, look)
-        found = self._copies(end, operation, look)
+            return self._snapshot_told(end, made, look)
+        found = self._copies(end, made, look)
         if not found:
             return Errand(there=False)
         told = errands.copy_told(found[-1].body, None)
@@ -143,10 +144,10 @@ class Writer:
 
     # -- snapshots -------------------------------------------------------------------------------------------
 
-    def _take_snapshot(self, end: End, operation: str, look: Look) -> None:
+    def _take_snapshot(self, end: End, made: Errands, look: Look) -> None:
         kept, _ = self._read_first(end, look)
-        body = errands.new_snapshot(operation, Mirror(kept.body).claim, self._class(look))
-        self._make(SNAPSHOTS, kept.namespace, body, operation, look)
+        body = errands.new_snapshot(made, Mirror(kept.body).claim, self._class(look))
+        self._make(SNAPSHOTS, kept.namespace, body, made.operation, look)
 
     def _class(self, look: Look) -> str:
         """The snapshot class to use; raises Unsupported where it is not known, before anything is sent."""
@@ -165,12 +166,12 @@ class Writer:
             backend=self._client.backend,
         )
 
-    def _snapshot_told(self, end: End, operation: str, look: Look) -> Errand:
+    def _snapshot_told(self, end: End, made: Errands, look: Look) -> Errand:
         try:
-            found = self._client.get(SNAPSHOTS, mirror_key(end)[0], errands.name_of(operation), look)
+            found = self._client.get(SNAPSHOTS, mirror_key(end)[0], made.name(), look)
         except NotFound:
             return Errand(there=False)
-        if not errands.is_of(found.body, operation):
+        if not errands.is_of(found.body, made.operation):
             return Errand(failure=_foreign(found))
         name = errands.content_name(found.body)
         if not name:
@@ -197,7 +198,7 @@ class Writer:
 
     # -- copies ----------------------------------------------------------------------------------------------
 
-    def _copy(self, end: End, operation: str, handle: str, seen: Observation, look: Look) -> None:
+    def _copy(self, end: End, wanted: Errands, handle: str, seen: Observation, look: Look) -> None:
         """Ask for one, by the first name that is free. Never of a relationship that has said nothing yet (CT §6)."""
         kept, _ = self._read_first(end, look)
         if kept.uid != seen.identity or text(Mirror(kept.body).condition, "state") not in _AT_REST:
@@ -205,20 +206,18 @@ class Writer:
                 "nothing was sent: the mirror relationship is no longer an established one",
                 backend=self._client.backend,
             )
-        made = self._copies(end, operation, look)
+        made = self._copies(end, wanted, look)
         if made and errands.copy_told(made[-1].body, None).failure is None:
             return  # it is there already, under way or done
-        body = errands.new_copy(operation, len(made) + 1, kept.name, handle)
-        self._make(UPDATES, kept.namespace, body, operation, look)
+        body = errands.new_copy(wanted, len(made) + 1, kept.name, handle)
+        self._make(UPDATES, kept.namespace, body, wanted.operation, look)
 
-    def _copies(self, end: End, operation: str, look: Look) -> list[Seen]:
+    def _copies(self, end: End, made: Errands, look: Look) -> list[Seen]:
         """Those that the operation asked for, in their order."""
         found: list[Seen] = []
         for attempt in range(1, errands.MOST_COPIES + 1):
             try:
-                each = self._client.get(
-                    UPDATES, mirror_key(end)[0], errands.name_of(operation, attempt), look
-                )
+                each = self._client.get(UPDATES, mirror_key(end)[0], made.name(attempt), look)
             except NotFound:
                 break
             found.append(each)
@@ -284,6 +283,10 @@ class Writer:
 
 def _words(arguments: Mapping[str, Scalar]) -> dict[str, str]:
     return {name: str(value) for name, value in arguments.items() if value is not None}
+
+
+def _errands(word: Mapping[str, str]) -> Errands:
+    return Errands(word["operation"], int(word.get("round", "0")))
 
 
 def _wanted(action: str, mirror: Mirror, word: Mapping[str, str], since: str) -> Body:

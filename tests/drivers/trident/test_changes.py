@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from drivers.trident.test_mirrors import body
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replctl.core.plans import Errand
@@ -16,6 +16,7 @@ from replctl.drivers.trident.mirrors import Mirror
 from replctl.drivers.trident.promotions import ANNOTATION, Promotion
 
 STRINGS = {"state", "replicationPolicy", "replicationSchedule"}
+ONE = errands.Errands("op-1")
 MAPPING = {"localPVCName", "remoteVolumeHandle", "promotedSnapshotHandle"}
 
 
@@ -80,6 +81,7 @@ def test_without_a_complete_copy_before_it_nothing_is_proven() -> None:
     assert not mark.fits(3)
 
 
+@settings(max_examples=50)
 @given(st.one_of(st.text(), st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps)))
 def test_whatever_stands_in_the_annotation_is_no_mark(text: str) -> None:
     assert Promotion.of({"metadata": {"annotations": {ANNOTATION: text}}}) is None
@@ -87,7 +89,7 @@ def test_whatever_stands_in_the_annotation_is_no_mark(text: str) -> None:
 
 def update(state: str | None, **spec: str) -> dict[str, Any]:
     status = {} if state is None else {"state": state, "message": "busy"}
-    made = errands.new_copy("op-1", 1, "ledger-dr", spec.get("handle", ""))
+    made = errands.new_copy(ONE, 1, "ledger-dr", spec.get("handle", ""))
     made["metadata"]["creationTimestamp"] = "2031-02-03T04:05:06Z"
     return {**made, "status": status}
 
@@ -104,8 +106,9 @@ def test_a_copy_holds_what_was_there_when_it_was_asked_for_and_no_more_than_its_
 
 
 def test_what_bears_our_name_and_not_our_label_is_not_ours() -> None:
-    made = errands.new_snapshot("op-1", "ledger-data", "snaps")
+    made = errands.new_snapshot(ONE, "ledger-data", "snaps")
     assert made["metadata"]["name"] == "replctl-op-1"
+    assert errands.Errands("op-1", 2).name(3) == "replctl-op-1-r2-3"
     assert errands.is_of(made, "op-1")
     assert not errands.is_of(made, "op-2")
     assert not errands.is_of({"metadata": {"name": "replctl-op-1"}}, "op-1")
