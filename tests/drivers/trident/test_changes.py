@@ -81,7 +81,7 @@ def test_without_a_complete_copy_before_it_nothing_is_proven() -> None:
     assert not mark.fits(3)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.one_of(st.text(), st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps)))
 def test_whatever_stands_in_the_annotation_is_no_mark(text: str) -> None:
     assert Promotion.of({"metadata": {"annotations": {ANNOTATION: text}}}) is None

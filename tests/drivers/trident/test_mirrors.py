@@ -150,7 +150,7 @@ _FOREIGN = st.recursive(
 
 
 @given(_FOREIGN, _FOREIGN)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_no_object_whatever_breaks_the_translation(told: Any, claim: Any) -> None:
     made = told if isinstance(told, dict) else {"spec": told, "status": told, "metadata": told}
     seen = mirror_seen(END, Mirror(made), claim if isinstance(claim, dict) else None, AROUND)
