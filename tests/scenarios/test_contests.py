@@ -168,5 +168,4 @@ def contest(directory: Path, store: str, *, bouts: int, seed: int) -> None:
         for _ in range(bouts):
             one.bout()
             one.put_right()
-        print(one.won)
         assert min(one.won["person"], one.won["daemon"]) > bouts * AT_ONCE / 20, one.won
