@@ -100,7 +100,7 @@ class Engine:
 
     def close(self) -> None:
         """Sign out of every backend that was asked."""
-        self._backends.close()
+        self._watcher.close()
 
     # -- looking ---------------------------------------------------------------------------------------------
 
@@ -351,7 +351,7 @@ class Engine:
         try:
             if ending.outcome is Outcome.SUCCEEDED or ending.reached:
                 self._remember_survivor(record)
-                self._watcher.remember([carrier.intent.replication], {record.replication: carrier.pair})
+                self._watcher.remember_one(carrier.intent.replication, carrier.pair)
             anchor = self._store.finish(record.operation_id, ending.outcome, at, code, message)
         except (StoreRefused, Conflict) as error:  # what was seen stays true; the journal lacks its last line
             self._report(Noticed(topic="journal", message=error.message))

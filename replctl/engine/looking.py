@@ -91,7 +91,9 @@ class Watcher:
         once = dict.fromkeys(down - needed, replace(look, retry=False))
         return self.pairs([intent.replication for intent in intents], look, once)
 
-    def remember(self, replications: Sequence[Replication], pairs: Mapping[str, Pair]) -> None:
+    def remember(
+        self, replications: Sequence[Replication], pairs: Mapping[str, Pair], *, at_once: bool = False
+    ) -> None:
         """Keep what was read, for the day on which a site does not answer."""
         seen = {
             (replication.key, end.backend): end
@@ -99,12 +101,25 @@ class Watcher:
             for end in (pairs[replication.key].local, pairs[replication.key].peer)
             if end.trouble is None
         }
-        self.store.remember_observations(seen)
+        self.memory.remembering.keep(seen, at_once=at_once)
+
+    def remember_one(self, replication: Replication, pair: Pair) -> None:
+        """After a change of it."""
+        self.remember([replication], {replication.key: pair}, at_once=True)
+
+    def close(self) -> None:
+        """Sign out of every backend that was asked, and write down what was not yet."""
+        self.backends.close()
+        self.memory.remembering.close()
 
     def status(self, replications: Sequence[Replication], look: Look) -> StatusReport:
         pairs = self.pairs(replications, look)
         memory = self.memory.of(len(replications))
-        before = memory.observations(_unread(pairs))
+        unread = _unread(pairs)
+        self.memory.remembering.lost(
+            (key, end.backend) for key in unread for end in (pairs[key].local, pairs[key].peer) if end.trouble
+        )
+        before = memory.observations(unread)
         self.remember(replications, pairs)
         lines = tuple(self._line(each, pairs[each.key], memory, before) for each in replications)
         ends = [end for line in lines for end in (line.local, line.peer)]

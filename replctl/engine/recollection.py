@@ -15,6 +15,7 @@ from replctl.core.events import Noticed, Report
 from replctl.core.journal import Drill, OperationRecord, Proof
 from replctl.core.model import Hold, Observation
 from replctl.engine.ports import Store
+from replctl.engine.remembering import Remembering
 
 OVERVIEW_FROM = 50  # replications; fewer are asked for one by one
 Memory = Mapping[tuple[str, str], Observation]
@@ -26,6 +27,7 @@ class Recollection:
 
     def __init__(self, store: Store, report: Report) -> None:
         self._store = store
+        self.remembering = Remembering(store)
         self._report = report
         self._said = False
 
