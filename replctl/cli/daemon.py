@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from replctl.daemon.health import HealthBook
     from replctl.daemon.loop import Daemon
     from replctl.daemon.serving import Pages
+
+SWITCH_SECONDS = 0.001  # between threads, so that health is told in the midst of a large scrape or look
 
 
 def daemon(
@@ -50,6 +53,7 @@ def daemon(
         doors = _doors(services)
         if metrics_textfile is not None:
             _leave_metrics(metrics_textfile, running, doors)
+        sys.setswitchinterval(SWITCH_SECONDS)
         with Servers(_pages(services, running, book, doors), doors), interrupts.patiently():
             if once:
                 running.once()

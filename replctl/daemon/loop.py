@@ -35,6 +35,7 @@ from replctl.drivers.discovery import Discoverer
 from replctl.engine import Proposal, Request
 from replctl.logs import LOGGER, about
 from replctl.resilience import Look
+from replctl.settings.yamlmarks import uncollected
 
 COMMAND = ("replctl", "daemon")  # how an operation of its own begins in the journal
 SLICE_SECONDS = 1.0  # how often a wait looks for a changed file, a signal, the watchdog
@@ -136,7 +137,8 @@ class Daemon:
 
     def tick(self) -> str:
         """One look at everything, and the sentence on it: seen, decided, why. Never raises."""
-        return self._looked(self._tick)
+        with uncollected():  # thousands of lines live until the next tick has its own
+            return self._looked(self._tick)
 
     def glance(self, keys: Collection[str]) -> str:
         """One look at some, of which something was told, and the sentence on it. Never raises."""
