@@ -31,8 +31,11 @@ help:
 demo: $(RUNTIME)
 	@$(BIN)/replctl demo
 
+# File by file, in their order: the light ones come last, so that no worker is left alone with a heavy one.
+SPREAD = -n $(WORKERS) --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
+
 test: $(DEV)
-	$(BIN)/pytest -q -n $(WORKERS) --maxprocesses=8 --dist=loadfile
+	$(BIN)/pytest -q $(SPREAD)
 
 # The tests hold the import contracts (test_architecture.py) and freshness (test_generated.py; `uv sync --locked`
 # refuses a stale lock). Cheap checks come first. `make check test` runs the tests once.
@@ -69,7 +72,7 @@ bench: $(DEV)
 floor: | $(OWN_UV)
 	$(UV) venv --quiet --clear --python "$(PYTHON)" .venv-floor
 	$(UV) pip install --quiet --python .venv-floor --resolution lowest-direct --editable . --group dev
-	.venv-floor/bin/pytest -q -n $(WORKERS) --maxprocesses=8 --dist=loadfile
+	.venv-floor/bin/pytest -q $(SPREAD)
 
 # -- set-up --------------------------------------------------------------------------------------------------------
 

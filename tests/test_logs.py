@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
@@ -31,16 +30,6 @@ def secrets() -> Secrets:
     known = Secrets()
     known.add(WORD, "replctl")
     return known
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    logger = logging.getLogger(logs.LOGGER)
-    before = logger.level, logger.propagate, list(logger.handlers)
-    yield
-    logger.handlers[:] = before[2]
-    logger.setLevel(before[0])
-    logger.propagate = before[1]
 
 
 def written(
