@@ -5,6 +5,7 @@ One world with both vendors; what a test breaks it mends. What a vendor's words 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -392,3 +393,10 @@ def test_the_same_story_has_the_same_exit_codes_and_keys(acting: Acting) -> None
     ours = ("replica", "promoting"), ("promoting", "source"), ("source", "demoting"), ("demoting", "replica")
     assert [each for each in west if each in ours] == list(ours)
     assert acting.world.truth()["lost_writes"] == 0
+    written = acting.world.changes()
+    assert written
+    assert [
+        each
+        for each in written
+        if each["path"].endswith("/status") or "finalizers" in json.dumps(each["body"])
+    ] == []
