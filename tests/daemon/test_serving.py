@@ -11,11 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
+from fakes import FakeClock
 
 from replctl.core.counts import OPERATION_BUCKETS, observed, reconciled, sample
 from replctl.core.errors import StoreRefused
 from replctl.core.outcomes import Outcome
 from replctl.daemon import exposition
+from replctl.daemon.health import HealthBook
 from replctl.daemon.serving import Page, Pages, Servers, document_page, metrics_page
 from replctl.settings.config import Daemon
 from replctl.tally import Tally
@@ -128,3 +130,36 @@ def test_sums_never_fall_while_they_are_handed_on(taken: bool) -> None:
     readers[0].join(SURELY_SECONDS)
     assert seen == [{"count": 7.0}]
     assert tally.with_what_was_handed_on(lambda: stored) == {"count": 7.0}
+
+
+def test_health_and_readiness_have_their_bodies_and_codes() -> None:  # R63-R66
+    clock = FakeClock()
+    book = HealthBook(clock)
+    pages: Pages = {
+        "/healthz": document_page(lambda: dict(book.health()), "healthy"),
+        "/readyz": document_page(lambda: dict(book.readiness()), "ready"),
+    }
+    with served(pages) as client:
+
+        def told(path: str) -> tuple[int, Any]:
+            answer = client.get(path)
+            assert answer.headers["Content-Type"] == "application/json"
+            return answer.status_code, answer.json()
+
+        code, health = told("/healthz")
+        assert (code, health["healthy"], health["last_reconcile"]) == (200, True, None)
+        code, ready = told("/readyz")
+        assert (code, ready["ready"]) == (503, False)
+        book.tick_began()
+        book.tick_ended()
+        book.mark_ready()
+        assert told("/readyz") == (200, {"ready": True, "message": ""})
+        assert told("/healthz")[1]["last_reconcile"].endswith("Z")
+        clock.advance(601)
+        book.part("drivers", present=False, message="no drivers are there")
+        code, health = told("/healthz")
+        assert (code, health["healthy"], health["error_rate"]) == (503, False, 0.0)
+        assert "No reconciliation in 10m" in health["message"]
+        assert "no drivers are there" in health["message"]
+        assert {each["name"] for each in health["checks"] if not each["healthy"]} == {"tick", "drivers"}
+        assert told("/readyz") == (503, {"ready": False, "message": "no drivers are there"})
