@@ -74,13 +74,18 @@ def entries(world: World) -> Path:
 
 
 def edit(world: World, name: str, state: str) -> None:
-    """Change the `state` of one entry, as a person does with an editor."""
+    """Change the `state` of one entry, as a person does with an editor: at once, or a daemon may read half of it.
+
+    An edit that follows what cannot be read is none, and would be waited for in vain.
+    """
     namespace, _, short = name.partition("/")
     parts = entries(world).read_text().split("\n- ")
     for at, part in enumerate(parts):
         if f"namespace: {namespace}\n  name: {short}\n" in part:
             parts[at] = re.sub(r"\n  state: \w+", f"\n  state: {state}", part)
-    entries(world).write_text("\n- ".join(parts))
+    beside = entries(world).with_suffix(".new")
+    beside.write_text("\n- ".join(parts))
+    beside.replace(entries(world))
 
 
 @contextmanager
