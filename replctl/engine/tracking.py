@@ -51,14 +51,14 @@ class Tracker:
             if self._known.get(backend, origin) is origin:
                 self._write(backend, origin, target, OURS)
 
-    def settled(self, pair: Pair, step: Step) -> None:
-        """The step is over: both ends are what they read as now, by our hand only where the step has moves."""
+    def settled(self, pair: Pair, step: Step, *, sent: bool) -> None:
+        """The step is over: both ends are what they read as now, by our hand only where one that we sent has moves."""
         ours = {side for side, _, _ in step.moves}
         removed = {side for side in step.goal.sides if step.goal.of(side) == _REMOVED}
         for side in Side:
             state = pair.end(side).known_state if side in removed else _read_state(pair.end(side))
             if state is not None:
-                self._arrive(pair.end(side).backend, state, may_be_ours=side in ours | removed)
+                self._arrive(pair.end(side).backend, state, may_be_ours=sent and side in ours | removed)
 
     def _arrive(self, backend: str, target: State, *, may_be_ours: bool) -> None:
         origin = self._known.setdefault(backend, target)

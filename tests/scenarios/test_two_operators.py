@@ -14,7 +14,13 @@ import pytest
 from storms import StormClock
 from worlds import LEDGER, Ran, World, a_world
 
+from replctl.bootstrap import assemble
+from replctl.cli import documents
 from replctl.clock import Cancel
+from replctl.core.events import ignore
+from replctl.core.model import Intent, Verb, Who
+from replctl.core.outcomes import Outcome
+from replctl.engine import Proposal, Request
 
 ROUNDS = 300
 
@@ -34,6 +40,29 @@ def test_two_promotes_at_once_one_wins_and_the_other_names_the_holder(world: Wor
     out, err = first.communicate(timeout=60)
     assert first.returncode == 0, err
     assert json.loads(out)["operations"][0]["outcome"] == "succeeded"
+    assert world.effective() == [("east", "failover"), ("west", "reprotect")]
+
+
+def test_what_another_store_has_done_meanwhile_is_not_claimed(world: World) -> None:
+    """Between the plan and its first change the other site does the same: nothing is sent, and ours records it so."""
+    who = Who(user="tester", host="here", pid=1)
+    with assemble(
+        flags={},
+        environ=world.environ(),
+        clock=world.clock,
+        report=ignore,
+        command="replctl promote",
+        who=who,
+        document=documents.operation,
+    ) as services:
+        intent = Intent(verb=Verb.PROMOTE, replication=services.replications[LEDGER])
+        proposal = services.engine.propose(intent, Request())
+        assert isinstance(proposal, Proposal)
+        assert world.act("promote", LEDGER, state_dir=world.directory / "elsewhere").code == 0
+        done = services.engine.carry_out(proposal, Request())
+        assert done.outcome is Outcome.SUCCEEDED
+        assert services.store.operations(LEDGER)[0].steps[0].sends == 0
+        assert {move.reason for move in services.store.transitions(LEDGER)} == {"external"}
     assert world.effective() == [("east", "failover"), ("west", "reprotect")]
 
 
