@@ -61,6 +61,7 @@ def check(
         )
         which = chosen(session, names, choosing)
         report = session.services.engine.status(which, request)
+        session.reports.append(report)
         alarms = [judge(each, limits, report.observed_at) for each in report.replications]
         level = worst(each.level for each in alarms)
         output = session.output

@@ -58,6 +58,7 @@ def diff(
         which = chosen(session, names, choosing)
         with session.progress.looking(f"{len(which)} replications"):
             report = session.services.engine.status(which, request)
+        session.reports.append(report)
         compared = [compare(each, report.observed_at) for each in report.replications]
         output = session.output
         if output.format.is_document:

@@ -52,7 +52,7 @@ class Tracker:
                 self._write(backend, origin, target, OURS)
 
     def settled(self, pair: Pair, step: Step, *, sent: bool) -> None:
-        """The step is over: both ends are what they read as now, by our hand only where one that we sent has moves."""
+        """The step is over: both ends are what they read as now, by our hand where it was sent and has moves."""
         ours = {side for side, _, _ in step.moves}
         removed = {side for side in step.goal.sides if step.goal.of(side) == _REMOVED}
         for side in Side:

@@ -59,6 +59,12 @@ def test_a_look_adds_up_too_and_tells_what_it_saw(world: World, path: Path) -> N
     assert samples(path)[f"{P}active_total"] == 4
 
 
+@pytest.mark.parametrize("command", ["check", "diff"])
+def test_whatever_looks_at_states_tells_them(world: World, path: Path, command: str) -> None:
+    assert world.run(command, "--metrics-textfile", str(path)).code == 0
+    assert samples(path)[f'{P}state{{name="ledger",namespace="bank",state="replica"}}'] == 1
+
+
 def test_the_daemon_leaves_what_it_serves(world: World, path: Path) -> None:
     ports = {f"REPLCTL_DAEMON__{each}_ADDRESS": f"127.0.0.1:{free_port()}" for each in ("METRICS", "HEALTH")}
     ran = world.run("daemon", "--once", "--metrics-textfile", str(path), environ=ports)
