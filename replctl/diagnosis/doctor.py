@@ -1,4 +1,4 @@
-"""All checks that `doctor` makes, in the order in which one mends: files, secrets, store, backends."""
+"""All checks that `doctor` makes, in the order in which one mends: files, secrets, store, daemon, backends."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from replctl.diagnosis.arrays import check_backends
 from replctl.diagnosis.checks import Check
 from replctl.diagnosis.files import check_secrets
 from replctl.diagnosis.memory import check_memory
+from replctl.diagnosis.service import check_daemon
 from replctl.diagnosis.visiting import Patience
 
 
@@ -15,5 +16,6 @@ def examine(services: Services, patience: Patience) -> list[Check]:
     return [
         *check_secrets(services.settings),
         *check_memory(services),
+        *check_daemon(services),
         *check_backends(services, patience),
     ]

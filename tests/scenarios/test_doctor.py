@@ -6,6 +6,7 @@ import datetime
 import json
 import socket
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,13 +56,68 @@ def edit(world: World, old: str, new: str) -> None:
     world.config.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
+@contextmanager
+def listening(world: World, answer: bytes) -> Iterator[None]:
+    """Something answers so where the daemon's health would be."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        edit(world, "backends:", f'daemon: {{health_address: "127.0.0.1:{port}"}}\nbackends:')
+
+        def serve() -> None:
+            stream, _ = server.accept()
+            with stream:
+                stream.recv(65536)
+                stream.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        thread.join(timeout=10)
+
+
+def health(**checks: bool) -> bytes:
+    listed = [{"name": name, "healthy": well, "message": f"{name} said"} for name, well in checks.items()]
+    body = json.dumps({"healthy": all(checks.values()), "checks": listed}).encode()
+    return b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def test_what_the_daemon_says_of_itself(world: World) -> None:  # R64
+    with listening(world, health(ticks=True, errors=False)):
+        checks = examined(world, code=1)
+    trouble = only(checks, "daemon")
+    assert trouble["subject"].endswith(" errors")
+    assert (trouble["sentence"], "journalctl" in trouble["cure"]) == ("errors said", True)
+    assert [each["sentence"] for each in checks if each["name"] == "daemon"] == ["ticks said", "errors said"]
+
+
+def test_where_no_daemon_runs_that_is_no_trouble(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    edit(world, "backends:", f'daemon: {{health_address: "127.0.0.1:{port}"}}\nbackends:')
+    (said,) = [each["sentence"] for each in examined(world) if each["name"] == "daemon"]
+    assert said == "none runs here"
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"checks": [7]}', b"[]"])
+def test_what_is_no_daemon_is_told(world: World, body: bytes) -> None:
+    with listening(world, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)):
+        checks = examined(world)
+    assert "no daemon of replctl" in only(checks, "daemon", "warn")["sentence"]
+
+
+def test_what_listens_and_says_nothing_is_told(world: World) -> None:
+    with listening(world, b""):
+        checks = examined(world, code=1)
+    assert "does not answer" in only(checks, "daemon")["sentence"]
+
+
 def test_all_is_well(world: World) -> None:
     world.control.advance(900)
     checks = examined(world)
     assert {check["level"] for check in checks} == {"ok"}
     assert {check["name"] for check in checks} == {
         "configuration", "file-mode", "secret", "store", "history", "operation", "breaker", "hold", "name",
-        "connection", "tls", "credentials", "clock", "clocks", "privileges", "link", "remote-system",
+        "connection", "tls", "credentials", "clock", "clocks", "privileges", "link", "remote-system", "daemon",
     }  # fmt: skip
     ran = world.run("doctor")
     assert f"{len(checks)} checks: {len(checks)} ok, 0 warn, 0 fail" in ran.out
