@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import worldclock
 from scenarios.test_crashes import crashed, open_operations
-from scenarios.tridents import COPIES, EAST, MIRRORS, SNAPSHOTS, WEST, at_rest, writes
-from worlds import LEDGER
+from scenarios.test_trident_unplanned import flags, lose_east
+from scenarios.tridents import COPIES, EAST, MIRRORS, SNAPSHOTS, WEST, at_rest, patches, writes
+from worlds import LEDGER, World, a_world
 
 MOST_WRITES = 60
 
@@ -45,3 +46,39 @@ def test_planned_promotion_killed_at_each_journal_write(tmp_path: Path, moment: 
             world.control.advance(20)
             world.control.stop_pods(LEDGER)
         assert number > least
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("moment", "least"), [(worldclock.CRASH_SENDING, 2), (worldclock.CRASH_BEFORE, 5)])
+def test_takeover_and_the_way_back_killed_at_each_journal_write(
+    tmp_path: Path, moment: str, least: int
+) -> None:
+    number, died = 0, True
+    for number in range(1, MOST_WRITES):
+        if not died:
+            break
+        with a_world(tmp_path / str(number), vendors=("trident",), seed=number) as world:
+            lose_east(world)
+            given = flags(world)
+            died = crashed(world, "promote", LEDGER, *given, number=number, moment=moment)
+            ended(world, "promote", LEDGER, *given)
+            assert patches(world) == [(WEST, "promoted")], number
+            for name in (EAST, "ontap-east"):
+                world.control.revive(name)
+            world.control.advance(60)
+            world.control.stop_pods(LEDGER)
+            back = ("reprotect", LEDGER, "--discard-local-changes", "--probe")
+            died = crashed(world, *back, number=number, moment=moment) or died
+            ended(world, *back)
+            assert patches(world) == [(WEST, "promoted"), (EAST, "reestablished")], number
+            assert world.truth()["writable"] == {EAST: False, WEST: True}, number
+    assert number > least
+
+
+def ended(world: World, *argv: str) -> None:
+    """The same command again: it joins what was begun, or finds it done, and leaves nothing open."""
+    begun = open_operations(world)
+    again = world.act(*argv)
+    assert again.code == 0, (again.out, again.err)
+    assert not begun or again.operation["operation_id"] in (*begun, None)
+    assert open_operations(world) == []
