@@ -75,7 +75,15 @@ class Carrier:
             ending = None if kept.is_done else self._step(tail.get(kept.name), kept)
             if ending is not None:
                 return ending
+        if self._found_done():
+            return Ending(Outcome.UNCHANGED, reached=True)
         return Ending(Outcome.SUCCEEDED)
+
+    def _found_done(self) -> bool:
+        """Whether somebody else did all of it between the plan and the first change: nothing was sent or run."""
+        steps = self.record.steps
+        planned = any(step.action for step in self.proposal.plan.steps)
+        return planned and not (self.proposal.joins or any(kept.sends or kept.hook for kept in steps))
 
     def _idle_seconds(self) -> float:
         """For how long nobody may have looked at the ends: since the last thing that was written down of a step."""

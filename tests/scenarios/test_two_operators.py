@@ -19,7 +19,7 @@ from replctl.cli import documents
 from replctl.clock import Cancel
 from replctl.core.events import ignore
 from replctl.core.model import Intent, Verb, Who
-from replctl.core.outcomes import Outcome
+from replctl.core.outcomes import ExitCode, Outcome
 from replctl.engine import Proposal, Request
 
 ROUNDS = 300
@@ -44,7 +44,7 @@ def test_two_promotes_at_once_one_wins_and_the_other_names_the_holder(world: Wor
 
 
 def test_what_another_store_has_done_meanwhile_is_not_claimed(world: World) -> None:
-    """Between the plan and its first change the other site does the same: nothing is sent, and ours records it so."""
+    """Between the plan and its first change the other site does the same: nothing is sent, and all records say so."""
     who = Who(user="tester", host="here", pid=1)
     with assemble(
         flags={},
@@ -60,7 +60,8 @@ def test_what_another_store_has_done_meanwhile_is_not_claimed(world: World) -> N
         assert isinstance(proposal, Proposal)
         assert world.act("promote", LEDGER, state_dir=world.directory / "elsewhere").code == 0
         done = services.engine.carry_out(proposal, Request())
-        assert done.outcome is Outcome.SUCCEEDED
+        assert done.outcome is Outcome.UNCHANGED
+        assert done.exit_code is ExitCode.DONE
         assert services.store.operations(LEDGER)[0].steps[0].sends == 0
         assert {move.reason for move in services.store.transitions(LEDGER)} == {"external"}
     assert world.effective() == [("east", "failover"), ("west", "reprotect")]
