@@ -157,7 +157,7 @@ def _become(asked: Mapping[str, object], out: int, err: int) -> NoReturn:
         os.close(stream)
     os.environ.clear()
     os.environ.update(asked["environ"])  # type: ignore[call-overload]  # as it was sent
-    sys.argv[1:] = asked["argv"]  # type: ignore[assignment, misc]
+    sys.argv[1:] = asked["argv"]  # type: ignore[assignment, misc]  # as it was sent
     code = 1
     try:
         code = worldclock.main()

@@ -161,7 +161,7 @@ def warm_up() -> None:
     import replctl.daemon.serving
     import replctl.drivers.powerstore.driver
     import replctl.drivers.trident.driver
-    import replctl.store.sqlite  # noqa: F401
+    import replctl.store.sqlite  # noqa: F401 - so that a fork has them
 
 
 def main() -> int:

@@ -148,6 +148,28 @@ class Step:
     carries: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A pair with its ends named by what they shall be: `new` becomes or stays the source, `old` its replica.
+
+    For recipes, which say more of it in their vendor's words.
+    """
+
+    side: Side
+    pair: Pair
+
+    @property
+    def new(self) -> Observation:
+        return self.pair.end(self.side)
+
+    @property
+    def old(self) -> Observation:
+        return self.pair.end(self.side.other)
+
+    def goal(self, *, new: EndGoal | None = None, old: EndGoal | None = None) -> Goal:
+        return Goal(new, old) if self.side is Side.LOCAL else Goal(old, new)
+
+
 class Recipe(Protocol):
     """A driver's pure answer to "how is this course done on you": ordered steps from the seen to the goal.
 

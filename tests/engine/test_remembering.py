@@ -20,7 +20,7 @@ class Counting(SqliteStore):
 
     written = 0
 
-    def remember_observations(self, seen):  # type: ignore[no-untyped-def]
+    def remember_observations(self, seen):  # type: ignore[no-untyped-def]  # the store's own
         self.written += len(seen)
         super().remember_observations(seen)
 
@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> Counting:
 
 def seen(after: float, **changes: object) -> Observation:
     made = Observation(backend="west", observed_at=START + after, state=State.REPLICA, word="OK")
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)  # type: ignore[arg-type]  # names are Observation's own
 
 
 def at(store: SqliteStore) -> float:

@@ -86,7 +86,7 @@ def going(world: World) -> Iterator[Going]:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with a_world(tmp_path, vendors=("trident",), replications=6, speed=1.0) as made:
-        made.clock = SystemClock()  # type: ignore[assignment]
+        made.clock = SystemClock()  # type: ignore[assignment]  # streams go by real time
         yield made
 
 

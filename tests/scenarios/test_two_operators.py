@@ -11,16 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scenarios.test_cut_short import proposed, services
 from storms import StormClock
 from worlds import LEDGER, Ran, World, a_world
 
-from replctl.bootstrap import assemble
-from replctl.cli import documents
 from replctl.clock import Cancel
-from replctl.core.events import ignore
-from replctl.core.model import Intent, Verb, Who
 from replctl.core.outcomes import ExitCode, Outcome
-from replctl.engine import Proposal, Request
+from replctl.engine import Request
 
 ROUNDS = 300
 
@@ -45,25 +42,14 @@ def test_two_promotes_at_once_one_wins_and_the_other_names_the_holder(world: Wor
 
 def test_what_another_store_has_done_meanwhile_is_not_claimed(world: World) -> None:
     """Between the plan and its first change the other site does the same: nothing is sent, and all records say so."""
-    who = Who(user="tester", host="here", pid=1)
-    with assemble(
-        flags={},
-        environ=world.environ(),
-        clock=world.clock,
-        report=ignore,
-        command="replctl promote",
-        who=who,
-        document=documents.operation,
-    ) as services:
-        intent = Intent(verb=Verb.PROMOTE, replication=services.replications[LEDGER])
-        proposal = services.engine.propose(intent, Request())
-        assert isinstance(proposal, Proposal)
+    with services(world) as one:
+        proposal = proposed(one)
         assert world.act("promote", LEDGER, state_dir=world.directory / "elsewhere").code == 0
-        done = services.engine.carry_out(proposal, Request())
+        done = one.engine.carry_out(proposal, Request())
         assert done.outcome is Outcome.UNCHANGED
         assert done.exit_code is ExitCode.DONE
-        assert services.store.operations(LEDGER)[0].steps[0].sends == 0
-        assert {move.reason for move in services.store.transitions(LEDGER)} == {"external"}
+        assert one.store.operations(LEDGER)[0].steps[0].sends == 0
+        assert {move.reason for move in one.store.transitions(LEDGER)} == {"external"}
     assert world.effective() == [("east", "failover"), ("west", "reprotect")]
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from replctl.core.model import Flow, Observation, Pair, Scalar, Side, State
-from replctl.core.plans import Course, EndGoal, Evidence, Goal, Step
+from replctl.core.model import Flow, Pair, Scalar, Side, State
+from replctl.core.plans import Course, EndGoal, Evidence, Goal, Scene, Step
 
 UNPLANNED_SECONDS = 5 * 60.0
 PATIENT_SECONDS = 30 * 60.0  # what copies data: it goes on while progress moves
@@ -46,22 +46,8 @@ _MOVING = _RUNNING | _SUSPENDED
 
 
 @dataclass(frozen=True, slots=True)
-class _Scene:
-    """The pair with its ends named by what they shall be: `new` becomes or stays the source, `old` its replica."""
-
-    side: Side
-    pair: Pair
-
-    @property
-    def new(self) -> Observation:
-        return self.pair.end(self.side)
-
-    @property
-    def old(self) -> Observation:
-        return self.pair.end(self.side.other)
-
-    def goal(self, *, new: EndGoal | None = None, old: EndGoal | None = None) -> Goal:
-        return Goal(new, old) if self.side is Side.LOCAL else Goal(old, new)
+class _Scene(Scene):
+    """The pair, and where it shall end."""
 
     @property
     def done(self) -> Goal:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from replctl.core.evidence import fact
 from replctl.core.model import Mode, Observation, Pair, Scalar, Side, State
-from replctl.core.plans import Course, EndGoal, Evidence, Goal, Step, Unused
+from replctl.core.plans import Course, EndGoal, Evidence, Goal, Scene, Step, Unused
 from replctl.drivers.trident.words import NO_WORD
 
 SNAPSHOT, COPY, PROMOTE, REESTABLISH, RESET = "snapshot", "copy", "promote", "reestablish", "reset"
@@ -53,23 +53,10 @@ _FILLING = EndGoal(frozenset({State.SYNCING, State.REPLICA}))
 
 
 @dataclass(frozen=True, slots=True)
-class _Scene:
-    """The pair with its ends named by what they shall be, and what the recipe was told."""
+class _Scene(Scene):
+    """The pair, and what the recipe was told."""
 
-    side: Side
-    pair: Pair
     told: Mapping[str, Scalar]
-
-    @property
-    def new(self) -> Observation:
-        return self.pair.end(self.side)
-
-    @property
-    def old(self) -> Observation:
-        return self.pair.end(self.side.other)
-
-    def goal(self, *, new: EndGoal | None = None, old: EndGoal | None = None) -> Goal:
-        return Goal(new, old) if self.side is Side.LOCAL else Goal(old, new)
 
     def declared(self, end: str, *names: str) -> Mapping[str, Scalar]:
         """What the file says of the end that `create` makes the source, or the replica."""
