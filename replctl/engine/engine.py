@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from uuid import uuid4
+from dataclasses import replace
 
 from replctl.clock import Clock
 from replctl.core import drills
@@ -18,7 +17,7 @@ from replctl.core.arguments import arguments
 from replctl.core.counts import reconciled
 from replctl.core.errors import Conflict, InvalidInput, Locked, NotFound, ReplctlError, StoreRefused
 from replctl.core.events import Noticed, OperationBegan, OperationEnded, Report
-from replctl.core.journal import Drill, OperationRecord, StepRecord
+from replctl.core.journal import Drill, OperationRecord
 from replctl.core.model import (
     Acknowledgements,
     Holder,
@@ -29,44 +28,42 @@ from replctl.core.model import (
     State,
     TroubleKind,
     Verb,
-    Who,
 )
 from replctl.core.outcomes import OPEN, Outcome, outcome_of
 from replctl.core.planner import decide
-from replctl.core.plans import Course, Decision, Goal, Plan, Refusal, Step
+from replctl.core.plans import Course, Decision, Goal, Plan, Refusal
 from replctl.core.results import Explanation, OperationResult, StatusReport
 from replctl.core.surrounding import NOT_ASKED, PROMOTES
 from replctl.correlation import correlation, current, speaking_of, under
 from replctl.engine import counting
 from replctl.engine import drills as testing
 from replctl.engine.backends import Backends
-from replctl.engine.carrying import Carrier, Desk
+from replctl.engine.carrying import carry_out, clean_up
 from replctl.engine.endings import Ending
 from replctl.engine.hooking import NoHooks, hooks_left, in_groups, with_hooks
 from replctl.engine.looking import Judge, Told, Watcher, identity_text, is_superseded
 from replctl.engine.ports import Driver, Programs, Store
 from replctl.engine.recollection import Recollection
-from replctl.engine.requests import Proposal, Request, check_backends_named
+from replctl.engine.requests import (
+    ACKNOWLEDGED_SECONDS,
+    Caller,
+    Proposal,
+    Request,
+    check_backends_named,
+    record_of,
+)
 from replctl.engine.telling import Teller
+from replctl.engine.underway import Desk, Underway
 from replctl.resilience import Look
 
 OBSERVE_SECONDS = 3.0  # one look at everything (design §1, promise 5)
 A_LOOK_OF = 2000  # replications that one budget is for; thousands more come in more pages
 PROPOSE_SECONDS = 10.0  # a look before a change may ask again
 WATCH_SECONDS = 1.0  # between looks at an operation that another process carries out
-ACKNOWLEDGED_SECONDS = 3600.0  # how long an operation's acknowledgements last when its steps say no more
 _EXPLAINED = tuple(verb for verb in Verb if verb is not Verb.FAILOVER)  # which is promote or demote
 _OURS_TO_MEND = frozenset(
     {TroubleKind.CREDENTIALS, TroubleKind.TLS, TroubleKind.NAME, TroubleKind.BREAKER, TroubleKind.ABSENT}
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Who runs this process, and the command line as typed, without secrets."""
-
-    who: Who
-    command: str
 
 
 class Engine:
@@ -93,6 +90,7 @@ class Engine:
         self._backends = Backends(open_driver, clock)
         self._memory = Recollection(store, report)
         self._watcher = Watcher(self._backends, store, self._memory, clock, observe_seconds, judge)
+        self._desk = Desk(self._backends, self._watcher, store, clock, report, self._hooks, self._tell)
 
     def driver(self, backend: str) -> Driver:
         """The driver of a backend, opened now if it was not yet; raises ReplctlError."""
@@ -280,7 +278,7 @@ class Engine:
                 "another process has begun or ended an operation meanwhile", remedy="type it again"
             )
             return self._tell.errored(intent, error)
-        record = joins or self._new_record(proposal, request)
+        record = joins or record_of(proposal, request, self._caller, self._clock.now())
         if joins is None:
             self._store.begin(record)
             self._remember_identities(intent, proposal.pair)
@@ -310,13 +308,10 @@ class Engine:
         )
         if NOT_ASKED in proposal.plan.notes:  # with -y nobody has seen the plan
             self._report(Noticed(topic="hook", message=NOT_ASKED))
-        desk = Desk(
-            self._backends, self._watcher, self._store, self._clock, self._report, self._hooks, self._tell
-        )
-        carrier = Carrier(desk, proposal, record, request)
-        ending = carrier.run()
-        carrier.clean_up(ending)
-        record, anchor = self._finish(carrier, ending)
+        operation = Underway(self._desk, proposal, record, request)
+        ending = carry_out(operation)
+        clean_up(operation, ending)
+        record, anchor = self._finish(operation, ending)
         self._report(
             OperationEnded(
                 operation_id=record.operation_id,
@@ -332,26 +327,28 @@ class Engine:
             record=record,
             failure=ending.failure,
             refusal=ending.refusal,
-            pair=carrier.pair,
+            pair=operation.pair,
             plan=proposal.plan,
         )
         if proposal.plan.course in PROMOTES and (ending.reached or ending.outcome is Outcome.SUCCEEDED):
             source = proposal.plan.new_source
-            left = carrier.hosts.left(carrier.intent, source, carrier.pair, request.cancel)
+            left = operation.hosts.left(operation.intent, source, operation.pair, request.cancel)
             result = replace(result, left_to_do=left)
         tested = ending.outcome is Outcome.SUCCEEDED and proposal.intent.verb in drills.COURSES
-        return replace(result, drill=self._remember_drill(carrier, at=record.finished)) if tested else result
+        if not tested:
+            return result
+        return replace(result, drill=self._remember_drill(operation, at=record.finished))
 
-    def _finish(self, carrier: Carrier, ending: Ending) -> tuple[OperationRecord, str | None]:
+    def _finish(self, operation: Underway, ending: Ending) -> tuple[OperationRecord, str | None]:
         anchor = None
-        record = carrier.record
+        record = operation.record
         failure = ending.failure
         code, message = (failure.code, failure.message) if failure else (None, None)
         at = self._clock.now()
         try:
             if ending.outcome is Outcome.SUCCEEDED or ending.reached:
                 self._remember_survivor(record)
-                self._watcher.remember_one(carrier.intent.replication, carrier.pair)
+                self._watcher.remember_one(operation.intent.replication, operation.pair)
             anchor = self._store.finish(record.operation_id, ending.outcome, at, code, message)
         except (StoreRefused, Conflict) as error:  # what was seen stays true; the journal lacks its last line
             self._report(Noticed(topic="journal", message=error.message))
@@ -363,9 +360,9 @@ class Engine:
         alone = record.course is Course.TAKEOVER
         self._store.set_survivor(record.replication, record.new_source if alone else None)
 
-    def _remember_drill(self, carrier: Carrier, at: float | None) -> Drill:
+    def _remember_drill(self, operation: Underway, at: float | None) -> Drill:
         """What the operation began, or ended: the report of a test (design §4)."""
-        intent, record, pair = carrier.intent, carrier.record, carrier.pair
+        intent, record, pair = operation.intent, operation.record, operation.pair
         key, now = record.replication, self._clock.now() if at is None else at
         try:
             kept, moves = self._store.drill(key), self._store.transitions(key)
@@ -387,36 +384,6 @@ class Engine:
             if made or seen.resource is not None:
                 text = identity_text(end, seen.resource) if seen.resource is not None else ""
                 self._store.remember_identity(intent.replication.key, end.backend, text)
-
-    def _new_record(self, proposal: Proposal, request: Request) -> OperationRecord:
-        intent, plan = proposal.intent, proposal.plan
-        now = self._clock.now()
-        lasting = request.timeout_seconds or max(
-            ACKNOWLEDGED_SECONDS, sum(step.deadline_seconds for step in plan.steps)
-        )
-        return OperationRecord(
-            operation_id=_operation_id(),
-            correlation_id=proposal.correlation_id,
-            replication=intent.replication.key,
-            verb=intent.verb.value,
-            signature=intent.signature,
-            backend=intent.replication.local.backend,
-            course=plan.course,
-            new_source=intent.replication.end(plan.new_source).backend,
-            who=self._caller.who,
-            command=self._caller.command,
-            reason=request.reason,
-            group=request.group or intent.replication.group,
-            acknowledged=intent.acknowledged.flags,
-            from_state=plan.from_state,
-            to_state=plan.to_state,
-            began=now,
-            deadline_at=now + lasting,
-            steps=tuple(_step_record(number, step, intent) for number, step in enumerate(plan.steps, 1)),
-            snapshot=intent.snapshot,
-            keep_test_data=intent.keep_test_data,
-            data_loss=plan.data_loss,
-        )
 
     # -- open operations -------------------------------------------------------------------------------------
 
@@ -580,21 +547,3 @@ def _the_only(intents: Sequence[Intent]) -> tuple[str, str]:
     """Namespace and name of the replication that a look is for; empty when it is for several."""
     replications = [intent.replication for intent in intents]
     return (replications[0].namespace, replications[0].name) if len(replications) == 1 else ("", "")
-
-
-def _operation_id() -> str:
-    """Short enough to type, and no two alike in any store."""
-    return f"op-{uuid4().hex[:12]}"
-
-
-def _step_record(number: int, step: Step, intent: Intent) -> StepRecord:
-    backend = intent.replication.end(step.side).backend
-    hook = step.hook is not None
-    return StepRecord(
-        number=number,
-        name=step.name,
-        backend=backend,
-        unplanned=step.unplanned,
-        hook=hook,
-        errand=step.errand,
-    )

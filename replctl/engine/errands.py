@@ -34,17 +34,17 @@ class ErrandRun(StepRun):
 
     def _fits(self) -> Ending | None:
         """No role was changed yet: the whole judgement once more, each time."""
-        return self._decided_anew(self.carrier.look(before_send=True))
+        return self._decided_anew(self.operation.look(before_send=True))
 
     def _await(self) -> Ending | None:
         """Ask after it until it is done, or has failed too often, or the deadline has come."""
         poll, said = FIRST_POLL_SECONDS, ""
         while True:
-            pair = self.carrier.look()
+            pair = self.operation.look()
             self._tell(pair)
-            if self.carrier.used is not None:
-                record = self.carrier.record
-                return endings.came_into_use(self.carrier.used, pair, record, changed=False)
+            if self.operation.used is not None:
+                record = self.operation.record
+                return endings.came_into_use(self.operation.used, pair, record, changed=False)
             if self.refused is not None:
                 return endings.errand_failed(self.kept, str(self.refused))
             told, said = self._ask(said)
@@ -86,6 +86,6 @@ class ErrandRun(StepRun):
 
     def _finish(self, told: Errand) -> None:
         """Write down what came of it, for the steps after it and for the next time that the age of a copy matters."""
-        self.kept = self.carrier.intend(self.kept, phase=StepPhase.ACCEPTED, result=told.result)
+        self.kept = self.operation.intend(self.kept, phase=StepPhase.ACCEPTED, result=told.result)
         if told.copied_at is not None:
             self.prove(self.end.backend, copied_at=told.copied_at)

@@ -8,11 +8,10 @@ begun and whose end is not known is run again: hooks have to bear that.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from replctl.clock import Cancel
 from replctl.core.advice import again
-from replctl.core.events import Noticed, StepBegan, StepEnded
+from replctl.core.events import Noticed
 from replctl.core.guards import GUARDS
 from replctl.core.hooks import Hook, HookCall, HookSet, Moment, Ran
 from replctl.core.journal import StepPhase, StepRecord
@@ -23,9 +22,7 @@ from replctl.core.results import Failure, OperationResult
 from replctl.core.surrounding import ends_group, lasts, surrounded
 from replctl.engine.endings import Ending
 from replctl.engine.requests import Proposal, Request
-
-if TYPE_CHECKING:
-    from replctl.engine.carrying import Carrier
+from replctl.engine.underway import Underway
 
 VETOED = "hook-vetoed"
 
@@ -76,10 +73,10 @@ def hooks_left(steps: tuple[StepRecord, ...]) -> bool:
 class HookRun:
     """One hook of an operation, from its intent to its outcome."""
 
-    def __init__(self, carrier: Carrier, step: Step, kept: StepRecord) -> None:
+    def __init__(self, operation: Underway, step: Step, kept: StepRecord) -> None:
         assert step.hook is not None
-        self.carrier = carrier
-        self.desk = carrier.desk
+        self.operation = operation
+        self.desk = operation.desk
         self.step = step
         self.call: HookCall = step.hook
         self.kept = kept
@@ -109,55 +106,44 @@ class HookRun:
         return self._ending(self._sentence(ran))
 
     def _begin(self) -> None:
-        carrier = self.carrier
-        self.desk.report(
-            StepBegan(
-                operation_id=carrier.record.operation_id,
-                replication=carrier.intent.replication.key,
-                step=self.step.name,
-                number=self.kept.number,
-                of=len(carrier.record.steps),
-                backend=self.kept.backend,
-                sentence=self.step.sentence,
-            )
-        )
-        self.kept = carrier.intend(self.kept, phase=StepPhase.INTENDED, started=self.desk.clock.now())
+        self.operation.tell_began(self.step, self.kept)
+        self.kept = self.operation.intend(self.kept, phase=StepPhase.INTENDED, started=self.desk.clock.now())
 
     def _run(self) -> Ran:
-        cancel = self.carrier.request.cancel
+        cancel = self.operation.request.cancel
         if cancel is not None and cancel.is_set:
             return Ran(interrupted=True)
         if self.call.group is None:
             return self._program()
-        return self.carrier.request.together.once(self.call, self._program, self.desk.clock, cancel)
+        return self.operation.request.together.once(self.call, self._program, self.desk.clock, cancel)
 
     def _program(self) -> Ran:
-        carrier, hook = self.carrier, self.call.hook
+        operation, hook = self.operation, self.call.hook
         told = self.desk.tell.result(
-            carrier.intent, Outcome.IN_PROGRESS, record=carrier.record, pair=carrier.pair
+            operation.intent, Outcome.IN_PROGRESS, record=operation.record, pair=operation.pair
         )
         if not self.is_before:  # whoever maps volumes is told which
-            source, cancel = carrier.proposal.plan.new_source, carrier.request.cancel
-            left = carrier.hosts.left(carrier.intent, source, carrier.pair, cancel)
+            source, cancel = operation.proposal.plan.new_source, operation.request.cancel
+            left = operation.hosts.left(operation.intent, source, operation.pair, cancel)
             told = replace(told, left_to_do=left)
-        return self.desk.hooks.run(hook, told, self._seconds(), carrier.request.cancel)
+        return self.desk.hooks.run(hook, told, self._seconds(), operation.request.cancel)
 
     def _seconds(self) -> float:
         """Its own time-out, within the person's `--timeout` of the whole operation."""
-        own, whole = self.call.hook.timeout_seconds, self.carrier.request.timeout_seconds
+        own, whole = self.call.hook.timeout_seconds, self.operation.request.timeout_seconds
         if whole is None:
             return own
-        return max(0.0, min(own, self.carrier.started_at + whole - self.desk.clock.monotonic()))
+        return max(0.0, min(own, self.operation.started_at + whole - self.desk.clock.monotonic()))
 
     def _wait_for(self, group: str) -> tuple[Ending | None, bool]:
         """The hook of a whole group, once all other members have ended well; else it is left and that is said."""
-        together, key = self.carrier.request.together, self.carrier.intent.replication.key
-        if not together.others_ended(key, group, self.desk.clock, self.carrier.request.cancel):
+        together, key = self.operation.request.together, self.operation.intent.replication.key
+        if not together.others_ended(key, group, self.desk.clock, self.operation.request.cancel):
             return self._interrupted(), False
         unwell = together.unwell(group)
         if unwell:
             why = f"{self.call.moment} of group {group} was not run, because of {', '.join(unwell)}"
-            self.carrier.hosts.add(f"{why}: {self.call.hook.program}", self.kept.backend)
+            self.operation.hosts.add(f"{why}: {self.call.hook.program}", self.kept.backend)
             self.desk.report(Noticed(topic="hook", message=why))
         return None, not unwell
 
@@ -165,7 +151,7 @@ class HookRun:
         clock = self.desk.clock
         over = outcome is not Outcome.INTERRUPTED
         bad = outcome in (Outcome.REFUSED, Outcome.FAILED)
-        self.kept = self.carrier.note(
+        self.kept = self.operation.note(
             self.kept,
             phase=StepPhase.ENDED if over else self.kept.phase,
             outcome=outcome,
@@ -174,16 +160,7 @@ class HookRun:
             error_code=(VETOED if self.is_before else "hook-failed") if bad else None,
             error_message=self._sentence(ran) if bad else None,
         )
-        self.desk.report(
-            StepEnded(
-                operation_id=self.carrier.record.operation_id,
-                replication=self.carrier.intent.replication.key,
-                step=self.step.name,
-                backend=self.kept.backend,
-                outcome=outcome.value,
-                seconds=clock.monotonic() - self.began,
-            )
-        )
+        self.operation.tell_ended(self.step, self.kept, outcome, clock.monotonic() - self.began)
 
     def _sentence(self, ran: Ran) -> str:
         return f"{self.call.hook.program} {ran.sentence}"
@@ -194,11 +171,11 @@ class HookRun:
         return self._veto(why) if self.is_before else self._failed(why)
 
     def _veto(self, why: str) -> Ending:
-        carrier = self.carrier
+        operation = self.operation
         at = self.kept.finished if self.kept.finished is not None else self.desk.clock.now()
         evidence = Evidence(fact=self.step.name, value=why, as_of=at)
-        refusal = Refusal(guards=(GUARDS[VETOED].says_no(evidence),), next=again(carrier.intent))
-        return Ending(Outcome.PARTIAL if carrier.changed else Outcome.REFUSED, refusal=refusal)
+        refusal = Refusal(guards=(GUARDS[VETOED].says_no(evidence),), next=again(operation.intent))
+        return Ending(Outcome.PARTIAL if operation.changed else Outcome.REFUSED, refusal=refusal)
 
     def _failed(self, why: str) -> Ending:
         failure = Failure(
@@ -209,12 +186,12 @@ class HookRun:
         return Ending(Outcome.PARTIAL, failure, reached=True)
 
     def _interrupted(self) -> Ending:
-        operation = self.carrier.record.operation_id
+        open_id = self.operation.record.operation_id
         if self.is_before:
             text = f"interrupted during {self.step.name}; nothing was changed"
-            remedy = f"replctl op abandon {operation}, or go on: replctl op resume {operation}"
+            remedy = f"replctl op abandon {open_id}, or go on: replctl op resume {open_id}"
         else:
             text = f"interrupted before {self.step.name} ended; {self.kept.backend} is the source"
-            remedy = f"replctl op resume {operation}"
+            remedy = f"replctl op resume {open_id}"
         failure = Failure(code="interrupted", message=text, remedy=remedy)
         return Ending(Outcome.INTERRUPTED, failure, reached=not self.is_before)

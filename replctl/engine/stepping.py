@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from replctl.core.errors import (
-    Conflict,
     Interrupted,
     OutcomeUnknown,
     Outdated,
     Rejected,
     ReplctlError,
-    StoreRefused,
 )
-from replctl.core.events import Noticed, StepBegan, StepEnded, StepWaits
+from replctl.core.events import Noticed, StepWaits
 from replctl.core.journal import Proof, StepPhase, StepRecord
 from replctl.core.model import Observation, Pair, Scalar, Side
 from replctl.core.outcomes import Outcome
@@ -30,10 +27,8 @@ from replctl.core.results import Failure
 from replctl.engine import endings
 from replctl.engine.endings import Ending
 from replctl.engine.patience import Patience
+from replctl.engine.underway import UNWRITTEN, Underway
 from replctl.resilience import Look
-
-if TYPE_CHECKING:
-    from replctl.engine.carrying import Carrier
 
 FIRST_POLL_SECONDS = 0.5
 LONGEST_POLL_SECONDS = 5.0
@@ -45,7 +40,6 @@ MOST_SENDS = 3
 OPERATION = "operation"  # what a step carries that needs the id of its operation
 COUNTERPART = "counterpart"  # … or what the other end is, which may have come to be meanwhile
 REFUSED_WITHIN_SECONDS = 1.0  # a job that failed later than this after its start had begun its work
-UNWRITTEN = (StoreRefused, Conflict)  # the store cannot be written, or another process keeps it busy
 
 
 class StepRun:
@@ -56,13 +50,13 @@ class StepRun:
 
     leaves_doubt = True
 
-    def __init__(self, carrier: Carrier, step: Step, kept: StepRecord) -> None:
-        self.carrier = carrier
-        self.desk = carrier.desk
+    def __init__(self, operation: Underway, step: Step, kept: StepRecord) -> None:
+        self.operation = operation
+        self.desk = operation.desk
         self.step = step
         self.kept = kept
-        self.end = carrier.intent.replication.end(step.side)
-        self.backends = {side: carrier.intent.replication.end(side).backend for side in Side}
+        self.end = operation.intent.replication.end(step.side)
+        self.backends = {side: operation.intent.replication.end(side).backend for side in Side}
         self.before: Pair | None = None
         self.refused: ReplctlError | None = None
         self.outdated: Outdated | None = (
@@ -78,24 +72,14 @@ class StepRun:
 
     def run(self) -> Ending | None:
         """None when the goal was seen, else how the operation ends."""
-        carrier, step = self.carrier, self.step
-        self.desk.report(
-            StepBegan(
-                operation_id=carrier.record.operation_id,
-                replication=carrier.intent.replication.key,
-                step=step.name,
-                number=self.kept.number,
-                of=len(carrier.record.steps),
-                backend=self.end.backend,
-                sentence=step.sentence,
-            )
-        )
+        operation, step = self.operation, self.step
+        operation.tell_began(step, self.kept)
         try:
             ending = self._begin() or self._await()
         except Interrupted:
             ending = self._interrupted()
         except ReplctlError as error:
-            ending = carrier.failed(error, open_ended=self.leaves_doubt and self._may_be_under_way())
+            ending = operation.failed(error, open_ended=self.leaves_doubt and self._may_be_under_way())
         outcome = ending.outcome if ending else Outcome.SUCCEEDED
         self._close(outcome, ending.failure if ending else None)
         return ending
@@ -103,7 +87,7 @@ class StepRun:
     def _close(self, outcome: Outcome, failure: Failure | None) -> None:
         clock = self.desk.clock
         still = outcome in (Outcome.IN_PROGRESS, Outcome.UNKNOWN, Outcome.INTERRUPTED, Outcome.REFUSED)
-        self.kept = self.carrier.note(
+        self.kept = self.operation.note(
             self.kept,
             phase=self.kept.phase if still else StepPhase.ENDED,
             outcome=outcome,
@@ -111,23 +95,14 @@ class StepRun:
             error_code=failure.code if failure else None,
             error_message=failure.message if failure else None,
         )
-        self.desk.report(
-            StepEnded(
-                operation_id=self.carrier.record.operation_id,
-                replication=self.carrier.intent.replication.key,
-                step=self.step.name,
-                backend=self.end.backend,
-                outcome=outcome.value,
-                seconds=clock.monotonic() - self.began,
-            )
-        )
+        self.operation.tell_ended(self.step, self.kept, outcome, clock.monotonic() - self.began)
 
     def _begin(self) -> Ending | None:
         """Send the step unless it may have been sent already, or only has to be waited for."""
         if self.kept.phase is not StepPhase.PENDING:
             return None
         if self.step.action is None:
-            self.kept = self.carrier.intend(
+            self.kept = self.operation.intend(
                 self.kept, phase=StepPhase.ACCEPTED, started=self.desk.clock.now()
             )
             return None
@@ -136,11 +111,11 @@ class StepRun:
     # -- sending ---------------------------------------------------------------------------------------------
 
     def _send(self) -> Ending | None:
-        carrier = self.carrier
+        operation = self.operation
         unacknowledged = self._unacknowledged()
         if unacknowledged is not None:
             return unacknowledged
-        self.kept = carrier.intend(
+        self.kept = operation.intend(
             self.kept,
             phase=StepPhase.INTENDED,
             started=self.kept.started or self.desk.clock.now(),
@@ -149,46 +124,46 @@ class StepRun:
         misfit = self._fits()
         if misfit is not None:
             return misfit
-        if self._is_done_already(carrier.pair):
+        if self._is_done_already(operation.pair):
             if not self.step.errand:  # which is ours by its name; a role somebody else gave, a moment ago
-                self.kept = carrier.note(self.kept, sends=self.kept.sends - 1)
+                self.kept = operation.note(self.kept, sends=self.kept.sends - 1)
             return None
-        if not self.desk.store.still_stands(carrier.record.operation_id):
-            return endings.gone(changed=carrier.changed)
-        self.before = carrier.pair
+        if not self.desk.store.still_stands(operation.record.operation_id):
+            return endings.gone(changed=operation.changed)
+        self.before = operation.pair
         return self._act()
 
     def _act(self) -> Ending | None:
-        step, carrier = self.step, self.carrier
+        step, operation = self.step, self.operation
         look = Look(
             deadline=self.desk.clock.monotonic() + CALL_SECONDS,
-            probe=carrier.request.probe or step.unplanned,
-            cancel=carrier.request.cancel,
+            probe=operation.request.probe or step.unplanned,
+            cancel=operation.request.cancel,
         )
         try:
             driver = self.desk.backends.driver(self.end.backend)
-            seen = carrier.pair.end(step.side)
+            seen = operation.pair.end(step.side)
             self.receipt = driver.act(self.end, step.action or "", self.arguments(), seen, look)
         except (OutcomeUnknown, Outdated) as error:
             self.outdated = error if isinstance(error, Outdated) else None
-            self.kept = carrier.note(
+            self.kept = operation.note(
                 self.kept, phase=StepPhase.LOST, error_code=error.code, error_message=error.message
             )
         except Rejected as error:
             self.refused = error
-            self.kept = carrier.note(
+            self.kept = operation.note(
                 self.kept, phase=StepPhase.LOST, error_code=error.code, error_message=error.message
             )
         except Interrupted:
             raise  # nothing was sent: the journal holds the intent only
         except ReplctlError as error:  # nothing was sent, this time
-            return carrier.failed(error, open_ended=self.leaves_doubt and self.kept.sends > 1)
+            return operation.failed(error, open_ended=self.leaves_doubt and self.kept.sends > 1)
         else:
-            self.kept = carrier.note(self.kept, phase=StepPhase.ACCEPTED, receipt=self.receipt.job)
+            self.kept = operation.note(self.kept, phase=StepPhase.ACCEPTED, receipt=self.receipt.job)
             if self.receipt.job is None:
                 self.tracker_caused()
-            if not carrier.request.wait:
-                return endings.not_waited_for(self.kept, carrier.record.operation_id)
+            if not operation.request.wait:
+                return endings.not_waited_for(self.kept, operation.record.operation_id)
         self.steady_since = None
         return None
 
@@ -199,14 +174,14 @@ class StepRun:
         """The step's own, with what it carries."""
         carried: dict[str, Scalar] = {}
         for word in sorted(self.step.carries):
-            kept = next((kept for kept in self.carrier.record.steps if kept.name == word), None)
+            kept = next((kept for kept in self.operation.record.steps if kept.name == word), None)
             carried[word] = kept.result if kept is not None else None
         if OPERATION in self.step.carries:
-            carried[OPERATION] = self.carrier.record.operation_id
+            carried[OPERATION] = self.operation.record.operation_id
         if self.kept.round:
             carried["round"] = self.kept.round
         if COUNTERPART in self.step.carries:
-            carried[COUNTERPART] = self.carrier.pair.end(self.step.side.other).resource
+            carried[COUNTERPART] = self.operation.pair.end(self.step.side.other).resource
         return {**carried, **self.step.arguments}
 
     def _may_be_under_way(self) -> bool:
@@ -216,46 +191,46 @@ class StepRun:
 
     def _unacknowledged(self) -> Ending | None:
         """Acknowledgements belong to one operation and end with its deadline (design §5)."""
-        carrier, record = self.carrier, self.carrier.record
-        if not (self.step.unplanned and carrier.proposal.joins):
+        operation, record = self.operation, self.operation.record
+        if not (self.step.unplanned and operation.proposal.joins):
             return None
-        late = self.desk.clock.now() > record.deadline_at and not carrier.proposal.resumed
-        if not late and carrier.intent.answers_unplanned:
+        late = self.desk.clock.now() > record.deadline_at and not operation.proposal.resumed
+        if not late and operation.intent.answers_unplanned:
             return None
         return endings.unacknowledged(record, late=late)
 
     def _fits(self) -> Ending | None:
         """Look again right before sending: does the plan still fit?"""
-        pair = self.carrier.look(before_send=True)
+        pair = self.operation.look(before_send=True)
         if self.step.goal.met_by(pair):
             return None
         if self._is_first():
             return self._decided_anew(pair)
-        if self.carrier.used is not None:
-            return endings.came_into_use(self.carrier.used, pair, self.carrier.record, changed=True)
+        if self.operation.used is not None:
+            return endings.came_into_use(self.operation.used, pair, self.operation.record, changed=True)
         if (unused := self._to_be_unused(pair)) is not None:
-            return endings.unwatched(unused, self.carrier.record, changed=True)
+            return endings.unwatched(unused, self.operation.record, changed=True)
         return self._await_beginning(pair)
 
     def _is_first(self) -> bool:
         """Whether nothing was changed yet: errands change no role."""
-        done = any(step.is_done and not (step.hook or step.errand) for step in self.carrier.record.steps)
-        return not self.carrier.changed and not done
+        done = any(step.is_done and not (step.hook or step.errand) for step in self.operation.record.steps)
+        return not self.operation.changed and not done
 
     def _decided_anew(self, pair: Pair) -> Ending | None:
         """The whole judgement once more, with fresh eyes: the same course must come out."""
-        carrier = self.carrier
-        context = self.desk.watcher.context(carrier.intent, joins=carrier.record)
+        operation = self.operation
+        context = self.desk.watcher.context(operation.intent, joins=operation.record)
         driver = self.desk.backends.driver(self.end.backend)
         fresh = replace(context, own_transient=self.kept.sends > 1, other_operation=None)
-        decision = decide(carrier.intent, pair, fresh, driver.recipe)
-        plan = carrier.proposal.plan
+        decision = decide(operation.intent, pair, fresh, driver.recipe)
+        plan = operation.proposal.plan
         if isinstance(decision, Refusal):
             return self._world_changed(decision)
-        if carrier.used is not None:
-            return endings.came_into_use(carrier.used, pair, carrier.record, changed=False)
+        if operation.used is not None:
+            return endings.came_into_use(operation.used, pair, operation.record, changed=False)
         if self.kept.sends > 1 and (unused := self._to_be_unused(pair)) is not None:
-            return endings.unwatched(unused, carrier.record, changed=False)
+            return endings.unwatched(unused, operation.record, changed=False)
         same = decision.course is plan.course and decision.new_source is plan.new_source
         if same and (self.step.name, self.step.action) in _firsts(decision):
             return None
@@ -263,13 +238,13 @@ class StepRun:
 
     def _to_be_unused(self, pair: Pair) -> Observation | None:
         """The end that nobody may have used meanwhile, where nobody watched it; unless that was acknowledged anew."""
-        if self.step.unplanned or not self.carrier.unwatched:
+        if self.step.unplanned or not self.operation.unwatched:
             return None
         goals = ((self.step.begins.of(side), pair.end(side)) for side in self.step.begins.sides)
         return next((seen for goal, seen in goals if goal is not None and goal.unused is not None), None)
 
     def _world_changed(self, refusal: Refusal | None) -> Ending:
-        return endings.world_changed(refusal, changed=self.carrier.changed)
+        return endings.world_changed(refusal, changed=self.operation.changed)
 
     def _await_beginning(self, pair: Pair) -> Ending | None:
         """A later step begins when both ends are where the one before left them; views lag, so wait for it."""
@@ -285,7 +260,7 @@ class StepRun:
             if now >= deadline:
                 why = Outcome.CONFLICT if self._all_read(pair) else Outcome.UNREACHABLE
                 return endings.stopped(
-                    Outcome.PARTIAL if self.carrier.changed else why,
+                    Outcome.PARTIAL if self.operation.changed else why,
                     "cannot-go-on",
                     self._reads(pair),
                     "replctl status; then the command again",
@@ -293,7 +268,7 @@ class StepRun:
             if self._wait(min(poll, deadline - now)):
                 return self._interrupted()
             poll = min(poll * POLL_GROWTH, LONGEST_POLL_SECONDS)
-            pair = self.carrier.look()
+            pair = self.operation.look()
         return None
 
     # -- waiting ---------------------------------------------------------------------------------------------
@@ -302,7 +277,7 @@ class StepRun:
         """Look until the goal is seen, the change is proven not to have happened, or the deadline has come."""
         poll = FIRST_POLL_SECONDS
         while True:
-            pair = self.carrier.look()
+            pair = self.operation.look()
             self._tell(pair)
             if self.step.goal.met_by(pair):
                 self._reached(pair)
@@ -318,7 +293,7 @@ class StepRun:
             poll = FIRST_POLL_SECONDS if sent_again else min(poll * POLL_GROWTH, LONGEST_POLL_SECONDS)
 
     def _wait(self, seconds: float) -> bool:
-        cancel = self.carrier.request.cancel
+        cancel = self.operation.request.cancel
         if cancel is not None and cancel.is_set:
             return True
         return self.desk.clock.wait(seconds, cancel)
@@ -326,7 +301,7 @@ class StepRun:
     def _reached(self, pair: Pair) -> None:
         if self.kept.sends:
             self.tracker_caused()
-            self.carrier.changed = True
+            self.operation.changed = True
         self._record(pair)
         for side in self.step.goal.sides:
             goal, seen = self.step.goal.of(side), pair.end(side)
@@ -335,7 +310,7 @@ class StepRun:
 
     def prove(self, backend: str, **proven: str | float | None) -> None:
         """Remember what was proven of an end, beside what was before."""
-        key, store = self.carrier.intent.replication.key, self.desk.store
+        key, store = self.operation.intent.replication.key, self.desk.store
         try:
             before = store.proofs(key).get(backend, Proof())
             store.remember_proof(key, backend, replace(before, **proven))  # type: ignore[arg-type]  # Proof's own names
@@ -344,13 +319,13 @@ class StepRun:
 
     def _record(self, pair: Pair) -> None:
         try:
-            self.carrier.tracker.settled(pair, self.step, sent=self.kept.sends > 0)
+            self.operation.tracker.settled(pair, self.step, sent=self.kept.sends > 0)
         except UNWRITTEN as error:
             self.desk.report(Noticed(topic="journal", message=error.message))
 
     def tracker_caused(self) -> None:
         try:
-            self.carrier.tracker.caused(self.step, self.backends)
+            self.operation.tracker.caused(self.step, self.backends)
         except UNWRITTEN as error:
             self.desk.report(Noticed(topic="journal", message=error.message))
 
@@ -367,7 +342,7 @@ class StepRun:
         if steady < SETTLE_SECONDS:
             return None, False
         if self.step.goal.claimed_by(pair):
-            return endings.unverified(self._claiming(pair), self.carrier.record.operation_id), False
+            return endings.unverified(self._claiming(pair), self.operation.record.operation_id), False
         if self.step.action is None:
             return (self._stranded(pair) if self.kept.sends else None), False
         if not self._untouched(pair):
@@ -376,7 +351,7 @@ class StepRun:
             return self._proven_unsent()
         if not self.job_ended:
             return None, False
-        return endings.in_vain(self.kept, self.carrier.record.operation_id, self._reads(pair)), False
+        return endings.in_vain(self.kept, self.operation.record.operation_id, self._reads(pair)), False
 
     def _somebody_elses(self, pair: Pair) -> Ending | None:
         """A transient: ours to wait for, unless the backend refused our change and it only began after that."""
@@ -385,10 +360,10 @@ class StepRun:
         if self.under_way or self.kept.sends > 1:
             self.tracker_caused()
             return None
-        if self.refused is None or self.carrier.changed:
+        if self.refused is None or self.operation.changed:
             return None
         if self._was_accepted_and_shows(pair):
-            return endings.whose(self.end.backend, self._reads(pair), self.carrier.record.operation_id)
+            return endings.whose(self.end.backend, self._reads(pair), self.operation.record.operation_id)
         return endings.foreign(self.end.backend, self._reads(pair))
 
     def _was_accepted_and_shows(self, pair: Pair) -> bool:
@@ -401,7 +376,7 @@ class StepRun:
     def _proven_unsent(self) -> tuple[Ending | None, bool]:
         """Both ends have been untouched for long enough: what was sent did not happen."""
         if self.kept.sends >= MOST_SENDS and self.outdated is not None:
-            return self.carrier.failed(self.outdated), False
+            return self.operation.failed(self.outdated), False
         if self.kept.sends >= MOST_SENDS:
             error = OutcomeUnknown(
                 f"sent {self.kept.sends} times and never seen to happen", backend=self.end.backend
@@ -416,14 +391,14 @@ class StepRun:
 
     def _refusal(self, pair: Pair) -> Ending:
         assert self.refused is not None
-        return self.carrier.failed(self.refused, touched=self.under_way or not self._untouched(pair))
+        return self.operation.failed(self.refused, touched=self.under_way or not self._untouched(pair))
 
     def _stranded(self, pair: Pair) -> Ending | None:
         """It ended somewhere else: neither where it began nor where it should."""
         if not self._all_read(pair) or self.step.goal.nearly_met_by(pair):
             return None
         self._record(pair)
-        self.carrier.changed = True
+        self.operation.changed = True
         reached = [side for side in self.step.goal.sides if self._is_reached(side, pair)]
         if self.step.repeatable and len(reached) == 1:
             return self._half_reached(reached[0], pair)
@@ -431,7 +406,7 @@ class StepRun:
             Outcome.PARTIAL,
             "ended-elsewhere",
             f"{self.step.name} did not end as it should: {self._reads(pair)}{self._ails(pair)}",
-            f"replctl explain {self.carrier.intent.replication.key}",
+            f"replctl explain {self.operation.intent.replication.key}",
         )
 
     def _is_reached(self, side: Side, pair: Pair) -> bool:
@@ -442,7 +417,7 @@ class StepRun:
         """Done on one end, and the other can be reached by asking again."""
         here, there = self.backends[side], self.backends[side.other]
         message = f"{self.step.name} reached {here} only, not {there}: {self._reads(pair)}"
-        remedy = f"replctl {self.carrier.record.verb} {self.carrier.record.replication}"
+        remedy = f"replctl {self.operation.record.verb} {self.operation.record.replication}"
         return endings.stopped(Outcome.PARTIAL, "reached-one-end", message, remedy)
 
     def _follow_job(self) -> None:
@@ -504,9 +479,9 @@ class StepRun:
 
     def _deadline(self) -> float:
         """When to stop waiting, on the monotonic clock: the step's own, or the person's `--timeout`."""
-        wanted = self.carrier.request.timeout_seconds
+        wanted = self.operation.request.timeout_seconds
         if wanted is not None:
-            return self.carrier.started_at + wanted
+            return self.operation.started_at + wanted
         own = self.began + self.step.deadline_seconds
         return max(own, self.patience.until) if self.step.patient else own
 
@@ -517,8 +492,8 @@ class StepRun:
             self.patience.note(progress.percent, self.desk.clock.monotonic(), sure=sure)
         self.desk.report(
             StepWaits(
-                operation_id=self.carrier.record.operation_id,
-                replication=self.carrier.intent.replication.key,
+                operation_id=self.operation.record.operation_id,
+                replication=self.operation.intent.replication.key,
                 step=self.step.name,
                 local_word=_word(pair.local),
                 peer_word=_word(pair.peer),
@@ -539,13 +514,12 @@ class StepRun:
     # -- not reached -----------------------------------------------------------------------------------------
 
     def _interrupted(self) -> Ending:
-        begun = self.carrier.changed or self._may_be_under_way() or self.step.action is None
-        return endings.interrupted(self.kept, self.carrier.record.operation_id, begun=begun)
+        begun = self.operation.changed or self._may_be_under_way() or self.step.action is None
+        return endings.interrupted(self.kept, self.operation.record.operation_id, begun=begun)
 
     def _expired(self, pair: Pair) -> Ending:
         """The deadline has come: say what is known, which is never that it failed."""
-        operation = self.carrier.record.operation_id
-        remedy = f"replctl op resume {operation}"
+        remedy = f"replctl op resume {self.operation.record.operation_id}"
         goal_read = all(self._is_read(side, pair) for side in self.step.goal.sides)
         under_way = self.step.goal.nearly_met_by(pair) and not self._untouched(pair)
         running = self._changing(pair) or self.step.action is None or self._job_runs() or under_way
