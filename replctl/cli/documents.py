@@ -18,6 +18,7 @@ from replctl.cli.shapes import (
     BreakersDocument,
     ConfigurationDocument,
     ConflictDocument,
+    DaemonDocument,
     DataLossDocument,
     DrillDocument,
     EndDocument,
@@ -48,6 +49,7 @@ from replctl.cli.shapes import (
     VerbDocument,
     VerificationDocument,
     VolumeDocument,
+    WaitingDocument,
 )
 from replctl.core.breaker import BreakerState
 from replctl.core.journal import ChainFault, Drill, OperationRecord, StepRecord, TransitionRecord
@@ -63,6 +65,7 @@ from replctl.core.results import (
     ReplicationStatus,
     StatusReport,
 )
+from replctl.core.waiting import Waiting
 
 if TYPE_CHECKING:
     from replctl.settings.validation import Validation
@@ -147,8 +150,29 @@ def status(report: StatusReport) -> StatusDocument:
     return StatusDocument(
         schema_version=SCHEMA_VERSION,
         observed_at=rfc3339(report.observed_at),
+        daemon=_daemon(report),
         replications=[replication(each) for each in report.replications],
     )
+
+
+def _daemon(report: StatusReport) -> DaemonDocument | None:
+    word = report.daemon
+    if word is None:
+        return None
+    return DaemonDocument(
+        looked_at=rfc3339(word.looked_at),
+        late=word.is_late(report.observed_at),
+        said=word.said,
+        trouble=word.trouble or None,
+        next=word.next or None,
+        since=None if word.since is None else rfc3339(word.since),
+    )
+
+
+def _waiting(waiting: Waiting | None) -> WaitingDocument | None:
+    if waiting is None:
+        return None
+    return WaitingDocument(why=waiting.why, next=waiting.next or None, since=rfc3339(waiting.since))
 
 
 def replication(status: ReplicationStatus) -> ReplicationDocument:
@@ -168,6 +192,7 @@ def replication(status: ReplicationStatus) -> ReplicationDocument:
         drill=status.drill,
         last_drill=_drill(status.last_drill),
         operation=status.operation_id,
+        waiting=_waiting(status.waiting),
         local=_end(status.local),
         peer=_end(status.peer),
     )

@@ -54,6 +54,8 @@ def _head(status: ReplicationStatus, now: float, room: int) -> list[Line]:
         )
     if status.hold:
         lines += _labelled("hold", f"{status.hold.owner}: {status.hold.reason}", room, Role.WARN)
+    if status.waiting:
+        lines += _labelled("waits", f"{status.waiting.why}: {status.waiting.next}", room, Role.WARN)
     if status.drill:
         lines += _labelled("drill", "a failover test is running", room, Role.WARN)
     if status.last_drill is not None:

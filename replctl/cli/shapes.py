@@ -170,6 +170,14 @@ class EndDocument(TypedDict):
     vendor: dict[str, Scalar]
 
 
+class WaitingDocument(TypedDict):
+    """What the daemon leaves to a person, as of its last look: why, the command to type, since when."""
+
+    why: str
+    next: str | None
+    since: Time
+
+
 class ReplicationDocument(TypedDict):
     namespace: str
     name: str
@@ -186,13 +194,30 @@ class ReplicationDocument(TypedDict):
     drill: bool
     last_drill: DrillDocument | None
     operation: str | None
+    waiting: WaitingDocument | None
     local: EndDocument
     peer: EndDocument | None
+
+
+class DaemonDocument(TypedDict):
+    """The daemon's last word on this store: null where none ever ran.
+
+    `late` says that it should have looked again by now; `trouble` why the desired-state file is not in force, null
+    when it is, and `next` what helps.
+    """
+
+    looked_at: Time
+    late: bool
+    said: str
+    trouble: str | None
+    next: str | None
+    since: Time | None
 
 
 class StatusDocument(TypedDict):
     schema_version: Literal[1]
     observed_at: Time
+    daemon: DaemonDocument | None
     replications: list[ReplicationDocument]
 
 

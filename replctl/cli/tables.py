@@ -6,9 +6,9 @@ Worst first, so that a full screen shows what matters; every number with its uni
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from replctl.cli.lines import BLANK, Line, Role, Row, Span, dim, line, table, wrapped
+from replctl.cli.lines import BLANK, Line, Role, Row, Span, dim, line, strong, table, wrapped
 from replctl.cli.screens import UNLIMITED, age, state_span
 from replctl.core.breaker import BreakerState, Position
 from replctl.core.durations import format_duration, format_time
@@ -18,6 +18,7 @@ from replctl.core.outcomes import Outcome
 from replctl.core.results import EndStatus, ReplicationStatus, StatusReport
 
 NOTHING = "-"
+MOST_WAITING = 10  # replications that wait for a person; more are counted
 WORST_FIRST = (
     Health.SPLIT_BRAIN,
     Health.NO_SOURCE,
@@ -68,7 +69,7 @@ def worst_first(report: StatusReport) -> list[ReplicationStatus]:
 def status(report: StatusReport, width: int | None, *, wide: bool = False) -> list[Line]:
     """One line a replication, silent backends with their ages, and a footer with what to do next."""
     if not report.replications:
-        return [line("no replications are configured")]
+        return [line("no replications are configured"), *_left_to_people(report, width or UNLIMITED)]
     ordered = worst_first(report)
     rows = [row(each, report.observed_at, wide=wide) for each in ordered]
     lines = table(status_headers(wide=wide), rows, width, remark="MESSAGE")
@@ -200,7 +201,33 @@ def status_footer(
     worst = ordered[0]
     if worst.health is not Health.HEALTHY:
         lines.extend(wrapped("next: " + _advice(worst), room, indent=2))
-    return lines
+    return [*lines, *_left_to_people(report, room)]
+
+
+def _left_to_people(report: StatusReport, room: int) -> Iterator[Line]:
+    """What the daemon waits for, as of its last look, each with the command to type."""
+    word = report.daemon
+    waits = [(each.replication.key, each.waiting) for each in report.replications if each.waiting]
+    if word is None or not (waits or word.trouble):
+        return
+    doubt = ", and may not run any more" if word.is_late(report.observed_at) else ""
+    looked = f"it looked {age(word.looked_at, report.observed_at)}{doubt}"
+    yield from wrapped(f"the daemon waits for a person ({looked}):", room, role=Role.WARN)
+    if word.trouble:
+        why = f"the file that lies there is not in force: {word.trouble}"
+        yield from wrapped(why, room, first=line("  "), indent=4)
+        yield from _to_type(word.next)
+    for key, waiting in waits[:MOST_WAITING]:
+        why = f"{waiting.why} (for {format_duration(max(0.0, report.observed_at - waiting.since))})"
+        yield from wrapped(why, room, first=line("  ", strong(key), ": "), indent=4)
+        yield from _to_type(waiting.next)
+    if len(waits) > MOST_WAITING:
+        yield line(dim(f"  and {len(waits) - MOST_WAITING} more: replctl status -o json"))
+
+
+def _to_type(command: str) -> Iterator[Line]:
+    if command:
+        yield line("    ", Span(command, Role.TYPE))
 
 
 def _advice(worst: ReplicationStatus) -> str:

@@ -7,12 +7,13 @@ settled on what it saw; a role that changed without us is held, and never turned
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from replctl.core.model import DAEMON, Flow, Health, Hold, Mode, Observation, State, Verb
 from replctl.core.results import EndStatus, ReplicationStatus
+from replctl.core.waiting import Waiting
 
 _SETTLED = frozenset({State.SOURCE, State.REPLICA})
 _ON_THE_WAY = frozenset({State.PROMOTING, State.DEMOTING, State.SYNCING})
@@ -82,12 +83,13 @@ class Known:
 class Finding:
     """What is to be done about one replication, and why, in words.
 
-    `settled` is set when the daemon has settled on what it sees now; `turns_roles` when what is to be done changes
-    which end is the source, or is the rest of such a change.
+    `next` is the command for a person who is waited for. `settled` is set when the daemon has settled on what it
+    sees now; `turns_roles` when what is to be done changes which end is the source, or is the rest of such a change.
     """
 
     kind: Kind
     why: str = ""
+    next: str = ""
     verb: Verb | None = None
     operation: str | None = None
     settled: Settled | None = None
@@ -112,13 +114,13 @@ def find(status: ReplicationStatus, known: Known, autonomy: Autonomy, now: float
     if known.own is not None or known.foreign is not None:
         return _of_operation(status, known, autonomy)
     if status.health is Health.SPLIT_BRAIN:
-        return _waits(f"both ends are sources: replctl reprotect {status.replication.key}")
+        return _waits("both ends are sources", f"replctl reprotect {status.replication.key}")
     if status.health is Health.NO_SOURCE:
-        return _waits(f"no end is the source: {_explain(status)}")
+        return _waits("no end is the source", _explain(status))
     if status.state in _ON_THE_WAY:
         return Finding(kind=Kind.BUSY, why=f"it reads {status.state}, which this daemon did not begin")
     if status.state not in _SETTLED:
-        return _waits(f"{status.message or 'its state is not known'}: {_explain(status)}")
+        return _waits(status.message or "its state is not known", _explain(status))
     return _of_role(status, status.state, known, autonomy, now)
 
 
@@ -133,10 +135,10 @@ def _of_operation(status: ReplicationStatus, known: Known, autonomy: Autonomy) -
     if own is None:
         if known.at_work:
             return Finding(kind=Kind.BUSY, why=f"{known.at_work} is at it")
-        return _waits(f"operation {known.foreign} is open: replctl op show {known.foreign}")
+        return _waits(f"operation {known.foreign} is open", f"replctl op show {known.foreign}")
     against = _held(status.hold) or _against_going_on(status, own, autonomy)
     if against:
-        return _waits(f"operation {own.operation} is open, and {against}: replctl op show {own.operation}")
+        return _waits(f"operation {own.operation} is open, and {against}", f"replctl op show {own.operation}")
     return Finding(
         kind=Kind.RESUME,
         operation=own.operation,
@@ -182,10 +184,11 @@ def _of_role(status: ReplicationStatus, role: State, known: Known, autonomy: Aut
         return Finding(kind=Kind.SETTLED, settled=settled, why=_held(status.hold))
     if status.hold is not None:
         # a command's hold says who turned the role: that is how it is now, and no stranger's doing
-        return replace(_waits(_held(status.hold)), settled=settled if status.hold.daemon_only else None)
+        waits = _waits(_held(status.hold), _release(status))
+        return replace(waits, settled=settled if status.hold.daemon_only else None)
     if known.settled is not None and known.settled.role is not role:
         why = f"it became {role.value} without this daemon, and the file wants {desired.value}"
-        return Finding(kind=Kind.HOLD, why=why, settled=settled)
+        return Finding(kind=Kind.HOLD, why=why, next=_release(status), settled=settled)
     return _wanted_otherwise(status, role, known, autonomy)
 
 
@@ -195,13 +198,13 @@ def _wanted_otherwise(status: ReplicationStatus, role: State, known: Known, auto
     verb = Verb.PROMOTE if desired is State.SOURCE else Verb.DEMOTE
     by_hand = f"replctl {verb.value} {status.replication.key}"
     if known.settled is None:
-        return _waits(f"unadopted: it is {role.value}, the file wants {desired.value}: {by_hand}")
+        return _waits(f"unadopted: it is {role.value}, the file wants {desired.value}", by_hand)
     if not known.edited:
         if known.lapsed:
-            return _waits(f"the file was edited to {desired.value} {known.lapsed}: {by_hand}")
-        return _waits(f"the file wants {desired.value}, and nobody was seen to edit it: {by_hand}")
+            return _waits(f"the file was edited to {desired.value} {known.lapsed}", by_hand)
+        return _waits(f"the file wants {desired.value}, and nobody was seen to edit it", by_hand)
     if autonomy is not Autonomy.SWITCHOVER:
-        return _waits(f"the file was edited to {desired.value}; autonomy is {autonomy.value}: {by_hand}")
+        return _waits(f"the file was edited to {desired.value}; autonomy is {autonomy.value}", by_hand)
     why = f"the file was edited to {desired.value}"
     return Finding(kind=Kind.ACT, verb=verb, why=why, turns_roles=True)
 
@@ -239,8 +242,41 @@ def _explain(status: ReplicationStatus) -> str:
     return f"replctl explain {status.replication.key}"
 
 
-def _waits(why: str) -> Finding:
-    return Finding(kind=Kind.WAITS, why=why)
+def _release(status: ReplicationStatus) -> str:
+    return f"replctl release {status.replication.key}"
+
+
+def _waits(why: str, command: str) -> Finding:
+    return Finding(kind=Kind.WAITS, why=why, next=command)
+
+
+def waiting(
+    found: Mapping[str, Finding], before: Mapping[str, Waiting], now: float
+) -> dict[str, Waiting | None]:
+    """What is new about what waits for a person, after these findings; None where nothing waits any more.
+
+    Of what could not be read nothing new is known: it waits as it did.
+    """
+    new: dict[str, Waiting | None] = {}
+    for key, each in found.items():
+        told = before.get(key)
+        if each.kind in (Kind.WAITS, Kind.HOLD):
+            if told is None or (told.why, told.next) != (each.why, each.next):
+                new[key] = Waiting(why=each.why, next=each.next, since=now)
+        elif told is not None and each.kind is not Kind.UNREAD:
+            new[key] = None
+    return new
+
+
+def is_over(status: ReplicationStatus) -> bool:
+    """Whether what is seen shows that nothing waits for a person, whatever the daemon said before."""
+    return (
+        status.local.reachable
+        and status.peer.reachable
+        and status.operation_id is None
+        and status.health not in (Health.SPLIT_BRAIN, Health.NO_SOURCE)
+        and status.state is status.replication.desired_state
+    )
 
 
 def hold_for(finding: Finding, now: float) -> Hold:
@@ -273,6 +309,8 @@ def _worded(key: str, found: Finding) -> str:
             return f"{found.deed(key)} ({found.why})"
         case Kind.HOLD | Kind.RELEASE:
             return f"{found.kind} {key} ({found.why})"
+        case Kind.WAITS if found.next:
+            return f"{key} ({found.why}: {found.next})"
         case _:
             return f"{key} ({found.why})"
 

@@ -25,6 +25,7 @@ from replctl.core.model import (
 )
 from replctl.core.outcomes import CODES, ExitCode, Outcome
 from replctl.core.plans import DataLoss, Decision, Plan, Refusal
+from replctl.core.waiting import DaemonWord, Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,8 @@ class EndStatus:
 class ReplicationStatus:
     """One line of `status`; `point_*` is the last consistent point, `in_sync` None when it cannot be told.
 
-    `drill`: a failover test runs now; `last_drill` is the last that the store knows, perhaps that one.
+    `drill`: a failover test runs now; `last_drill` is the last that the store knows, perhaps that one. `waiting` is
+    what the daemon said that it leaves to a person, unless what is seen now shows that it is over.
     """
 
     replication: Replication
@@ -122,16 +124,18 @@ class ReplicationStatus:
     local: EndStatus
     peer: EndStatus
     last_drill: Drill | None = None
+    waiting: Waiting | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusReport:
-    """All of `status`: the lines, and which of the backends asked have answered."""
+    """All of `status`: the lines, which of the backends asked have answered, and the daemon's last word."""
 
     observed_at: float
     replications: tuple[ReplicationStatus, ...]
     answered: frozenset[str]
     silent: frozenset[str]
+    daemon: DaemonWord | None = None
 
     def with_lines(self, lines: Iterable[ReplicationStatus]) -> StatusReport:
         """The same with newer lines in the places of those of the same replications."""

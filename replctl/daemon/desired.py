@@ -11,19 +11,23 @@ from dataclasses import dataclass
 
 from replctl.core.errors import ReplctlError
 from replctl.core.reconciling import Settled
-from replctl.settings import Replications, Settings, files, reload
+from replctl.settings import Replications, Settings, files, load_replications, reload
 
 Signature = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a look at the file brought: a new desired state with its edits, or why the old one stays."""
+    """What a look at the file brought: a new desired state with its edits, or why the old one stays.
+
+    `is_right`: it would be taken at a start, and only not in the place of what is in force.
+    """
 
     replications: Replications | None = None
     edited: frozenset[str] = frozenset()
     too_many: frozenset[str] = frozenset()
     error: ReplctlError | None = None
+    is_right: bool = False
 
 
 class DesiredFile:
@@ -62,12 +66,19 @@ class DesiredFile:
             new = reload(self.current, text, self._allow_shrink)
         except ReplctlError as error:
             self.is_good = False
-            return Reading(error=error)
+            return Reading(error=error, is_right=self._is_right())
         old, self.current, self.is_good = self.current, new, True
         edited = _edits(old, new, settled) if was_good else frozenset()
         if len(edited) > self._most_edits:
             return Reading(replications=new, too_many=edited)
         return Reading(replications=new, edited=edited)
+
+    def _is_right(self) -> bool:
+        try:
+            load_replications(self._settings)
+        except ReplctlError:
+            return False
+        return True
 
     def prove(self) -> None:
         """A look at everything found nothing wrong with what is in force."""

@@ -30,6 +30,7 @@ from replctl.daemon.desired import DesiredFile, Reading
 from replctl.daemon.hands import Hands
 from replctl.daemon.health import HealthBook
 from replctl.daemon.systemd import Notifier
+from replctl.daemon.telling import Telling
 from replctl.daemon.watches import Watches
 from replctl.drivers.discovery import Discoverer
 from replctl.engine import Proposal, Request
@@ -51,6 +52,8 @@ OPERATIONS_SEEN = 10_000
 WELL = frozenset({Outcome.SUCCEEDED, Outcome.UNCHANGED})
 STILL_OPEN = frozenset({Outcome.IN_PROGRESS, Outcome.INTERRUPTED})
 NOTHING_BEGUN = Known()
+VALIDATE = "replctl config validate"  # helps where the file is wrong …
+RESTART = "systemctl restart replctl"  # … and where it is only refused in the place of the one in force
 
 
 @dataclass(slots=True)
@@ -103,6 +106,8 @@ class Daemon:
         self._attempts = Attempts(services.settings.retry)
         self._not_before: dict[str, float] = {}
         self._report: StatusReport | None = None
+        self._telling = Telling(self._store, self._clock, every_seconds=self._interval)
+        self._telling.forget(self._file.current.keys())
         self._flushed_at = self._clock.monotonic()
         self._watches = Watches(self._engine.driver, self._clock, wakes.stop)
         self._glance_from = self._clock.monotonic()
@@ -138,13 +143,17 @@ class Daemon:
     def tick(self) -> str:
         """One look at everything, and the sentence on it: seen, decided, why. Never raises."""
         with uncollected():  # thousands of lines live until the next tick has its own
-            return self._looked(self._tick)
+            sentence = self._looked(self._tick)
+            self._telling.looked(sentence)
+            return sentence
 
     def glance(self, keys: Collection[str]) -> str:
         """One look at some, of which something was told, and the sentence on it. Never raises."""
         current = self._file.current
         some = [current[key] for key in sorted(keys) if key in current]
-        return self._looked(lambda began: self._glance(some, began))
+        sentence = self._looked(lambda began: self._glance(some, began))
+        self._telling.tell()
+        return sentence
 
     def _looked(self, deed: Callable[[float], str]) -> str:
         """The sentence of a look, which is given the moment at which it began."""
@@ -212,7 +221,9 @@ class Daemon:
         with self._lock:
             reading = self._file.read(self._settled)
         if reading.error is not None:
-            self._log.error("the file is broken, and what was in force stays: %s", _found(reading.error))
+            found = _found(reading.error)
+            self._log.error("the file is broken, and what was in force stays: %s", found)
+            self._telling.trouble(found, RESTART if reading.is_right else VALIDATE)
         elif reading.replications is not None:
             self._take_up(reading)
         if self._last:
@@ -221,6 +232,8 @@ class Daemon:
     def _take_up(self, reading: Reading) -> None:
         new = reading.replications or self._file.current
         self._services.take_up(new)
+        self._telling.trouble("")
+        self._telling.forget(new.keys())
         most = self._most_turns
         others = (
             f"with {len(reading.too_many) - 1} more at once, and at most {most} may turn by itself"
@@ -250,8 +263,10 @@ class Daemon:
         """What was read turned out to be wrong when everything was looked at: what was in force is so again."""
         if not self._file.take_back():
             self._book.counted(ours=True)
+            self._telling.trouble(_found(error))
             return f"nothing is done, for the file cannot be in force: {_found(error)}"
         self._services.take_up(self._file.current)
+        self._telling.trouble(_found(error))
         with self._lock:
             self._edits.clear()
         self._log.error("the file is broken, and what was in force is so again: %s", _found(error))
@@ -290,6 +305,7 @@ class Daemon:
             self._count(key, found, began)
         done = self._act(findings, _unread(report))
         self._keep_settled(done)
+        self._telling.found(done)
         return report, list(done.items())
 
     def _seen(

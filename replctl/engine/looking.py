@@ -28,7 +28,9 @@ from replctl.core.model import (
 from replctl.core.outcomes import OPEN, Outcome
 from replctl.core.pairing import settle
 from replctl.core.plans import Context, Course
+from replctl.core.reconciling import is_over
 from replctl.core.results import EndStatus, ReplicationStatus, StatusReport
+from replctl.core.waiting import Waiting
 from replctl.engine.backends import NO_OTHERS, Backends
 from replctl.engine.ports import Store
 from replctl.engine.recollection import Memory, Recollection
@@ -121,7 +123,10 @@ class Watcher:
         )
         before = memory.observations(unread)
         self.remember(replications, pairs)
-        lines = tuple(self._line(each, pairs[each.key], memory, before) for each in replications)
+        waits = memory.waiting()
+        lines = tuple(
+            _waiting(self._line(each, pairs[each.key], memory, before), waits) for each in replications
+        )
         ends = [end for line in lines for end in (line.local, line.peer)]
         silent = frozenset(end.backend for end in ends if not end.reachable)
         return StatusReport(
@@ -129,11 +134,12 @@ class Watcher:
             replications=lines,
             answered=frozenset(end.backend for end in ends) - silent,
             silent=silent,
+            daemon=memory.daemon_word(),
         )
 
     def line(self, replication: Replication, pair: Pair) -> ReplicationStatus:
         before = self.memory.observations(_unread({replication.key: pair}))
-        return self._line(replication, pair, self.memory, before)
+        return _waiting(self._line(replication, pair, self.memory, before), self.memory.waiting())
 
     def _line(
         self, replication: Replication, pair: Pair, memory: Recollection, before: Memory
@@ -264,6 +270,12 @@ def _last_contact(replication: Replication, before: Memory) -> dict[str, float]:
     ends = (replication.local, replication.peer)
     seen = ((end.backend, before.get((replication.key, end.backend))) for end in ends)
     return {backend: each.observed_at for backend, each in seen if each and each.state is State.SOURCE}
+
+
+def _waiting(line: ReplicationStatus, waits: Mapping[str, Waiting]) -> ReplicationStatus:
+    """With what the daemon left to a person, unless that is seen to be over."""
+    told = waits.get(line.replication.key)
+    return line if told is None or is_over(line) else replace(line, waiting=told)
 
 
 def _unread(pairs: Mapping[str, Pair]) -> list[str]:

@@ -18,6 +18,7 @@ from replctl.core.outcomes import Outcome
 from replctl.core.plans import Errand, Followed, Receipt, Recipe
 from replctl.core.reconciling import Settled
 from replctl.core.results import OperationResult
+from replctl.core.waiting import DaemonWord, Waiting
 from replctl.resilience import Look
 
 
@@ -175,6 +176,18 @@ class Store(Protocol):
 
     def remember_settled(self, settled: Mapping[str, Settled]) -> None: ...
     def forget_settled(self, replications: Collection[str]) -> None: ...
+
+    def daemon_word(self) -> DaemonWord | None:
+        """What the daemon said last; None where none ever ran on this store."""
+        ...
+
+    def waiting(self) -> Mapping[str, Waiting]:
+        """What the daemon leaves to a person, by replication."""
+        ...
+
+    def tell(self, word: DaemonWord, waiting: Mapping[str, Waiting | None]) -> bool:
+        """Keep the daemon's word, and what is new of what waits; None forgets. False where it cannot be written."""
+        ...
 
     def unverified(self, replication: str) -> frozenset[str]: ...
     def all_unverified(self) -> Mapping[str, frozenset[str]]: ...

@@ -14,6 +14,7 @@ from replctl.core.errors import StoreRefused
 from replctl.core.events import Noticed, Report
 from replctl.core.journal import Drill, OperationRecord, Proof
 from replctl.core.model import Hold, Observation
+from replctl.core.waiting import DaemonWord, Waiting
 from replctl.engine.ports import Store
 from replctl.engine.remembering import Remembering
 
@@ -60,6 +61,13 @@ class Recollection:
 
     def proofs(self, key: str) -> Mapping[str, Proof]:
         return self._read(lambda: self._store.proofs(key), {})
+
+    def daemon_word(self) -> DaemonWord | None:
+        return self._read(self._store.daemon_word, None)
+
+    def waiting(self) -> Mapping[str, Waiting]:
+        """What the daemon leaves to people, of all replications: seldom many."""
+        return self._read(self._store.waiting, {})
 
     def _read(self, read: Callable[[], _T], nothing: _T) -> _T:
         try:

@@ -1,7 +1,8 @@
 """What is remembered between commands beside the journal: small facts by kind, subject and detail.
 
-Holds, survivors, ends that are not verified, proofs, identities, breakers, last observations, counters. The last two
-are kept as well as may be and never stop a command; all others are on disk when the method returns.
+Holds, survivors, ends that are not verified, proofs, identities, breakers; last observations, counters, what the
+daemon said. The last three are kept as well as may be and never stop anybody; all others are on disk when the method
+returns.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from replctl.core.errors import ReplctlError
 from replctl.core.journal import Drill, Proof
 from replctl.core.model import Hold, Observation
 from replctl.core.reconciling import Settled
+from replctl.core.waiting import DaemonWord, Waiting
 from replctl.store import records
 from replctl.store.database import NOT_WRITTEN, Backed, Connection
 
@@ -23,10 +25,12 @@ BEST_EFFORT_SECONDS = 0.2  # how long a look waits for a busy store before it do
 HOLD, SURVIVOR, UNVERIFIED, IDENTITY = "hold", "survivor", "unverified", "identity"
 OBSERVATION, BREAKER, DRILL, SETTLED = "observation", "breaker", "drill", "settled"
 NAME, PROOF = "name", "proof"
+DAEMON, WAITING = "daemon", "waiting"
 SUBJECTS_AT_ONCE = 500  # of one query; SQLite takes so many values in any release
 WHOLE_FROM = 5000  # subjects; reading a kind whole is quicker then
 
 _PUT = "INSERT OR REPLACE INTO facts (kind, subject, detail, body) VALUES (?, ?, ?, ?)"
+_FORGET = "DELETE FROM facts WHERE kind = ? AND subject = ?"
 
 V = TypeVar("V")
 
@@ -95,7 +99,35 @@ class Memory(Backed):
     def forget_settled(self, replications: Collection[str]) -> None:
         rows = [(SETTLED, replication) for replication in replications]
         with self._database.transaction(NOT_WRITTEN) as connection:
-            connection.executemany("DELETE FROM facts WHERE kind = ? AND subject = ?", rows)
+            connection.executemany(_FORGET, rows)
+
+    def daemon_word(self) -> DaemonWord | None:
+        """What the daemon said last, as far as this replctl can understand it."""
+        text = self._fact(DAEMON, "")
+        if text is not None:
+            with suppress(records.Unreadable):
+                return records.daemon_word(text)
+        return None
+
+    def waiting(self) -> Mapping[str, Waiting]:
+        """What the daemon leaves to a person; what it cannot understand is left out."""
+        found: dict[str, Waiting] = {}
+        for replication, _, text in self._facts(WAITING):
+            with suppress(records.Unreadable):
+                found[replication] = records.waiting(text)
+        return found
+
+    def tell(self, word: DaemonWord, waiting: Mapping[str, Waiting | None]) -> bool:
+        """Keep the daemon's word, and what is new of what waits; False where the store cannot be written now."""
+        kept = [(WAITING, key, "", records.encode(each)) for key, each in waiting.items() if each is not None]
+        gone = [(WAITING, key) for key, each in waiting.items() if each is None]
+        try:
+            with self._best_effort() as connection:
+                connection.executemany(_PUT, [(DAEMON, "", "", records.encode(word)), *kept])
+                connection.executemany(_FORGET, gone)
+        except ReplctlError:
+            return False
+        return True
 
     def unverified(self, replication: str) -> frozenset[str]:
         found = self._database.rows(
@@ -181,7 +213,7 @@ class Memory(Backed):
         gone = [(NAME, subject) for subject, body in names.items() if body is None]
         with suppress(ReplctlError), self._best_effort() as connection:
             connection.executemany(_PUT, kept)
-            connection.executemany("DELETE FROM facts WHERE kind = ? AND subject = ?", gone)
+            connection.executemany(_FORGET, gone)
 
     def breaker(self, backend: str, call_class: str) -> BreakerState | None:
         text = self._fact(BREAKER, backend, call_class)

@@ -33,6 +33,7 @@ from replctl.core.model import (
 from replctl.core.outcomes import Outcome
 from replctl.core.plans import Course, DataLoss
 from replctl.core.reconciling import Settled
+from replctl.core.waiting import DaemonWord, Waiting
 
 V = TypeVar("V")
 Data = Mapping[str, Any]
@@ -99,6 +100,8 @@ _breaker = _plain(BreakerState, position=Position)
 _drill = _plain(Drill, production_state=State, came_back=State, flow=Flow)
 _proof = _plain(Proof)
 _settled = _plain(Settled, role=State, desired=State)
+_waiting = _plain(Waiting)
+_daemon_word = _plain(DaemonWord)
 _step = _plain(StepRecord, phase=StepPhase, outcome=Outcome)
 _transition = _plain(TransitionRecord, origin=State, target=State)
 _observation = _plain(
@@ -165,6 +168,14 @@ def drill(text: str) -> Drill:
 
 def settled(text: str) -> Settled:
     return _settled(_parse(text))
+
+
+def waiting(text: str) -> Waiting:
+    return _waiting(_parse(text))
+
+
+def daemon_word(text: str) -> DaemonWord:
+    return _daemon_word(_parse(text))
 
 
 def proof(text: str) -> Proof:

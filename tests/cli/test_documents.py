@@ -24,6 +24,7 @@ from replctl.core.journal import ChainFault
 from replctl.core.model import Hold, Holder, Intent, State, StateNote, Verb
 from replctl.core.outcomes import CODES, Outcome, of_several
 from replctl.core.results import Failure, OperationResult
+from replctl.core.waiting import DaemonWord, Waiting
 
 SCHEMAS = Path(documents.__file__).parent / "schemas"
 PROMOTE = Intent(verb=Verb.PROMOTE, replication=stage.replication())
@@ -107,8 +108,10 @@ def test_status_has_the_documented_keys() -> None:
     fits("status", document)
     assert set(document["replications"][0]) == {
         "namespace", "name", "group", "desired_state", "state", "mode", "health", "message", "in_sync",
-        "last_consistent_point", "rpo_seconds", "hold", "drill", "last_drill", "operation", "local", "peer",
+        "last_consistent_point", "rpo_seconds", "hold", "drill", "last_drill", "operation", "waiting", "local",
+        "peer",
     }  # fmt: skip
+    assert (document["daemon"], document["replications"][0]["waiting"]) == (None, None)
     assert set(document["replications"][0]["local"]) == {
         "backend", "state", "state_note", "reachable", "unverified", "observed_at", "as_of", "vendor",
     }  # fmt: skip
@@ -145,3 +148,19 @@ def test_a_time_is_cut_towards_the_past_and_stays_in_the_calendar(at: float) -> 
 def test_a_time_has_milliseconds_only_when_it_needs_them() -> None:
     assert rfc3339(1_927_846_800.0) == "2031-02-03T01:00:00Z"
     assert rfc3339(1_927_846_800.1239) == "2031-02-03T01:00:00.123Z"
+
+
+def test_status_tells_what_the_daemon_waits_for() -> None:
+    since, looked = stage.START - 7200, stage.START - 3600
+    waits = Waiting(why="unadopted", next="replctl promote bank/ledger", since=since)
+    word = DaemonWord(looked_at=looked, every_seconds=30.0, said="saw 1", trouble="line 3: no", since=looked)
+    line = replace(stage.line_of(stage.replication()), waiting=waits)
+    document = documents.status(replace(report(line), daemon=word))
+    fits("status", document)
+    assert document["daemon"] == {
+        "looked_at": documents.rfc3339(looked), "late": True, "said": "saw 1", "trouble": "line 3: no",
+        "next": None, "since": documents.rfc3339(looked),
+    }  # fmt: skip
+    assert document["replications"][0]["waiting"] == {
+        "why": "unadopted", "next": "replctl promote bank/ledger", "since": documents.rfc3339(since),
+    }  # fmt: skip

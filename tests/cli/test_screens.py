@@ -28,6 +28,7 @@ from replctl.core.model import (
 from replctl.core.outcomes import Outcome
 from replctl.core.plans import Course
 from replctl.core.results import Explanation, Failure, LeftToDo, StatusReport
+from replctl.core.waiting import DaemonWord, Waiting
 
 LEDGER = stage.replication()
 PROMOTE = Intent(verb=Verb.PROMOTE, replication=LEDGER)
@@ -75,6 +76,40 @@ def test_status_at_80_columns_puts_messages_under_their_rows() -> None:
         next: both sides are sources: replctl explain shop/orders, then replctl
           reprotect shop/orders
         """,
+    )
+
+
+def test_status_tells_what_the_daemon_leaves_to_a_person_and_how_old_its_word_is() -> None:
+    waits = Waiting(why="unadopted: it is replica", next="replctl promote bank/ledger", since=START - 7200)
+    word = DaemonWord(
+        looked_at=START - 12,
+        every_seconds=30.0,
+        said="saw 1 replication",
+        trouble="r.yaml:3: forgets 3 of 4 entries",
+        next="systemctl restart replctl",
+        since=START - 60,
+    )
+    told = replace(report(replace(stage.line_of(LEDGER), waiting=waits)), daemon=word)
+    shows(
+        tables.status(told, 80)[3:],
+        """
+        1 replication: 1 healthy
+        the daemon waits for a person (it looked 12s ago):
+          the file that lies there is not in force: r.yaml:3: forgets 3 of 4 entries
+            systemctl restart replctl
+          bank/ledger: unadopted: it is replica (for 2h)
+            replctl promote bank/ledger
+        """,
+    )
+    late = replace(told, daemon=replace(word, looked_at=START - 3600, trouble=""))
+    assert "(it looked 1h ago, and may not run any more):" in plain(tables.status(late, None))
+    none = replace(told, replications=())
+    assert "    systemctl restart replctl" in plain(tables.status(none, 80))
+    nothing = replace(told, replications=(stage.line_of(LEDGER),), daemon=replace(word, trouble=""))
+    assert "daemon" not in plain(tables.status(nothing, 80))
+    many = tuple(replace(stage.line_of(stage.replication(f"web/{n}")), waiting=waits) for n in range(12))
+    assert "  and 2 more: replctl status -o json" in plain(
+        tables.status(replace(late, replications=many), 80)
     )
 
 

@@ -11,8 +11,21 @@ from core.transcripts import NOW, REPLICATION, observation
 from replctl.core.health import judge
 from replctl.core.model import DAEMON, Hold, Observation, Pair, State, Verb
 from replctl.core.pairing import settle
-from replctl.core.reconciling import Autonomy, Begun, Finding, Kind, Known, Settled, find, hold_for, sentence
+from replctl.core.reconciling import (
+    Autonomy,
+    Begun,
+    Finding,
+    Kind,
+    Known,
+    Settled,
+    find,
+    hold_for,
+    is_over,
+    sentence,
+    waiting,
+)
 from replctl.core.results import EndStatus, ReplicationStatus
+from replctl.core.waiting import DaemonWord, Waiting
 
 WELL = ("Destination OK", "Source OK")
 TURNED = ("Source OK", "Destination OK")
@@ -132,7 +145,7 @@ CASES: list[tuple[str, tuple[str, str], dict[str, Any], Known, str]] = [
         WELL,
         {"wants": State.SOURCE, "hold": PERSON},
         Known(settled=AT_REST, edited=True),
-        WAITS + "(held by rita: maintenance)",
+        WAITS + "(held by rita: maintenance: replctl release bank/ledger)",
     ),
     (
         "split brain",
@@ -317,3 +330,41 @@ def test_of_many_the_first_few_are_named_and_all_are_counted() -> None:
         "web/2 (held by rita: moving), and 2 more"
     )
     assert sentence([]) == "saw 0 replications: nothing to do"
+
+
+def test_what_is_new_of_what_waits() -> None:
+    held = Waiting(why="held by rita: moving", next="replctl release web/a", since=NOW - 60)
+    before = {"web/a": held, "web/b": held, "web/c": held, "web/d": held}
+    waits = Finding(kind=Kind.WAITS, why=held.why, next=held.next)
+    found = {
+        "web/a": waits,  # as before: for so long already
+        "web/b": Finding(kind=Kind.SETTLED),
+        "web/c": Finding(kind=Kind.UNREAD, why="east cannot be read"),  # nobody knows better
+        "web/d": Finding(kind=Kind.WAITS, why="no end is the source", next="replctl explain web/d"),
+        "web/e": Finding(kind=Kind.HOLD, why="it became source", next="replctl release web/e"),
+        "web/f": Finding(kind=Kind.UNREAD, why="east cannot be read"),
+        "web/g": Finding(kind=Kind.LATER, why="again in 2s"),
+    }
+    assert waiting(found, before, NOW) == {
+        "web/b": None,
+        "web/d": Waiting(why="no end is the source", next="replctl explain web/d", since=NOW),
+        "web/e": Waiting(why="it became source", next="replctl release web/e", since=NOW),
+    }
+
+
+def test_what_waited_is_over_only_where_that_is_seen() -> None:
+    over = line(*WELL)
+    assert is_over(over)
+    assert is_over(line(*WELL, hold=PERSON))  # nobody is waited for while all is as the file says
+    for doubt in (
+        line(*WELL, wants=State.SOURCE),
+        line("Destination OK", "unread silent: connection refused"),
+        line("Source Failed_Over", "Source System_Paused", wants=State.SOURCE),
+        replace(over, operation_id="op-1"),
+    ):
+        assert not is_over(doubt)
+
+
+def test_the_daemon_s_word_is_late_when_it_should_have_looked_again() -> None:
+    word = DaemonWord(looked_at=NOW, every_seconds=30.0, said="")
+    assert [word.is_late(NOW + seconds) for seconds in (-5, 30, 120, 121)] == [False, False, False, True]

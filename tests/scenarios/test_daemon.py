@@ -125,6 +125,12 @@ def roles(world: World, name: str = LEDGER) -> dict[str, str]:
     return dict(world.truth(name)["role"])
 
 
+def waits(world: World, name: str) -> str | None:
+    """The command that `status` tells a person to type, because the daemon waits for one."""
+    (line,) = world.run("status", name, "-o", "json").json["replications"]
+    return None if line["waiting"] is None else str(line["waiting"]["next"])
+
+
 AS_IT_WAS = {"east": "Source", "west": "Destination"}
 TURNED = {"east": "Destination", "west": "Source"}
 
@@ -175,6 +181,11 @@ def test_an_edit_of_several_at_once_waits_for_a_person(world: World) -> None:
         said = one.tick(times=3)
         assert "2 wait for a person" in said
         assert world.changes() == []
+        assert [waits(world, name) for name in (LEDGER, OTHER)] == [
+            f"replctl promote {name}" for name in (LEDGER, OTHER)
+        ]
+        explained = world.run("explain", LEDGER, environ={"COLUMNS": "300"})
+        assert "(replctl apply turns them all)" in explained.out
 
 
 def test_role_changes_go_one_at_a_time(world: World) -> None:
@@ -195,6 +206,14 @@ def test_yesterday_s_file_moves_nothing(world: World) -> None:
         said = one.tick(times=3)
         assert f"unadopted: it is replica, the file wants source: replctl promote {LEDGER}" in said
         assert world.changes() == []
+        assert [waits(world, name) for name in (LEDGER, OTHER)] == [f"replctl promote {LEDGER}", None]
+    world.control.advance(7200)  # it runs no more, and what it said is still told, with its age
+    told = world.run("status", environ={"COLUMNS": "200"})
+    assert "the daemon waits for a person (it looked 2h ago, and may not run any more):" in told.out
+    assert f"\n    replctl promote {LEDGER}\n" in told.out
+    assert world.act("promote", LEDGER).code == 0
+    assert waits(world, LEDGER) is None  # nobody needs a daemon to see that it is over
+    assert "waits for a person" not in world.run("status").out
 
 
 def test_an_edit_while_it_was_away_is_none(world: World) -> None:
@@ -219,6 +238,7 @@ def test_a_role_that_changed_without_it_is_held_and_never_turned_back(world: Wor
         assert world.changes() == []
         (line,) = world.run("status", LEDGER, "-o", "json").json["replications"]
         assert line["hold"]["owner"] == "replctl"
+        assert line["waiting"]["next"] == f"replctl release {LEDGER}"
         assert one.metric("replctl_holds") == 1
         assert world.run("release", LEDGER).code == 0
         said = one.tick(times=2)
@@ -283,10 +303,15 @@ def test_a_broken_file_keeps_the_old_one_and_a_mended_one_is_no_edit(world: Worl
         assert one.tick() == "saw 4 replications: nothing to do"
         assert "the file is broken" in one.log
         assert one.metric("replctl_config_last_reload_successful") == 0
+        trouble = one.services.store.daemon_word()
+        assert trouble is not None
+        assert "sate" in trouble.trouble
+        assert trouble.next == "replctl config validate"
         entries(world).write_text(good)
         edit(world, LEDGER, "source")
         said = one.tick(times=2)
         assert one.metric("replctl_config_last_reload_successful") == 1
+        assert world.run("status", "-o", "json").json["daemon"]["trouble"] is None
         assert "nobody was seen to edit it" in said
         assert world.changes() == []
 
@@ -298,6 +323,9 @@ def test_a_file_that_forgets_more_than_half_is_broken(world: World) -> None:
         entries(world).write_text(f"{head}\n- {first}\n")
         assert one.tick() == "saw 4 replications: nothing to do"
         assert "more than half" in one.log
+        told = world.run("status", "-o", "json").json["daemon"]
+        assert "forgets 3 of 4 entries" in told["trouble"]
+        assert (told["next"], told["late"]) == ("systemctl restart replctl", False)
     with running(world, allow_shrink=True) as one:
         assert one.tick() == "saw 1 replication: nothing to do"
 

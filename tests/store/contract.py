@@ -30,6 +30,7 @@ from replctl.core.journal import Proof, StepPhase
 from replctl.core.model import Hold, Holder, State
 from replctl.core.outcomes import OPEN, Outcome
 from replctl.core.reconciling import Settled
+from replctl.core.waiting import DaemonWord, Waiting
 from replctl.store.sqlite import SqliteStore
 
 Again = Callable[[], SqliteStore]
@@ -317,6 +318,16 @@ class Memory:
         assert again().settled() == {LEDGER: replace(turned, desired=State.SOURCE), ORDERS: turned}
         store.forget_settled({LEDGER, "not/there"})
         assert again().settled() == {ORDERS: turned}
+
+    def test_what_the_daemon_said(self, store: SqliteStore, again: Again) -> None:
+        assert again().daemon_word() is None
+        word = DaemonWord(looked_at=NOW, every_seconds=30.0, said="saw 2", trouble="line 3", since=NOW - 5)
+        waits = Waiting(why="unadopted", next="replctl promote bank/ledger", since=NOW)
+        assert store.tell(word, {LEDGER: waits, ORDERS: waits})
+        assert (again().daemon_word(), again().waiting()) == (word, {LEDGER: waits, ORDERS: waits})
+        later = replace(word, looked_at=NOW + 30, trouble="", since=None)
+        assert store.tell(later, {ORDERS: None, "not/there": None})
+        assert (again().daemon_word(), again().waiting()) == (later, {LEDGER: waits})
 
     def test_unverified_ends(self, store: SqliteStore, again: Again) -> None:
         store.set_unverified(LEDGER, ["west", "east"])
