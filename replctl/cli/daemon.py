@@ -42,7 +42,8 @@ def daemon(
     """Reconcile the desired-state file until told to stop; serve metrics and health.
 
     What it may do by itself is `daemon.autonomy`; it never promotes unplanned, creates or deletes. SIGHUP reads the
-    desired-state file anew, as does any change of it; SIGTERM leaves what is on its way to be gone on with.
+    desired-state file anew, as does any change of it; SIGTERM leaves what is on its way to be gone on with. The exit
+    code of --once is that of `status`, and of what it carried out; what waits for a person does not change it.
     """
     from replctl.cli.signals import Interrupts
     from replctl.daemon.serving import Servers
@@ -56,9 +57,8 @@ def daemon(
         sys.setswitchinterval(SWITCH_SECONDS)
         with Servers(_pages(services, running, book, doors), doors), interrupts.patiently():
             if once:
-                running.once()
-            else:
-                running.run()
+                return int(interrupts.code(running.once()))
+            running.run()
     return 0
 
 

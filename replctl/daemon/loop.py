@@ -20,7 +20,7 @@ from replctl.core.durations import format_duration
 from replctl.core.errors import Interrupted, InvalidConfiguration, ReplctlError
 from replctl.core.journal import OperationRecord
 from replctl.core.model import Acknowledgements, Intent, Replication
-from replctl.core.outcomes import Outcome
+from replctl.core.outcomes import ExitCode, Outcome, of_several, outcome_of
 from replctl.core.plans import Course
 from replctl.core.reconciling import Autonomy, Begun, Finding, Kind, Known, Settled
 from replctl.core.results import OperationResult, ReplicationStatus, StatusReport
@@ -112,6 +112,7 @@ class Daemon:
         self._watches = Watches(self._engine.driver, self._clock, wakes.stop)
         self._glance_from = self._clock.monotonic()
         self._last = ""
+        self._came_of: list[Outcome] | None = None  # of one look alone; who runs for months keeps none
         self.after_look: Callable[[], None] = _nothing
 
     # -- the loop --------------------------------------------------------------------------------------------
@@ -134,11 +135,18 @@ class Daemon:
         self.settle(LEAVE_SECONDS)
         self._watches.finish(LEAVE_SECONDS)
 
-    def once(self) -> None:
-        """One tick, and all that it begins."""
+    def once(self) -> ExitCode:
+        """One tick, and all that it begins, to its end; what came of it, as `status` and the verbs tell it."""
+        self._came_of = []
         self._say(self.tick())
-        self.settle(LEAVE_SECONDS)
+        while not (self._hands.finish(SLICE_SECONDS) or self._wakes.stop.is_set):
+            pass
+        in_hand = [] if self._hands.finish(LEAVE_SECONDS) else [Outcome.IN_PROGRESS]
+        self._asking.finish(LEAVE_SECONDS)
         self.after_look()
+        looked = self._report.exit_code if self._report is not None else ExitCode.DONE
+        unseen = [] if looked is ExitCode.DONE else [outcome_of(looked)]
+        return of_several([*unseen, *self._came_of, *in_hand])
 
     def tick(self) -> str:
         """One look at everything, and the sentence on it: seen, decided, why. Never raises."""
@@ -161,18 +169,27 @@ class Daemon:
         try:
             sentence = deed(self._clock.monotonic())
         except InvalidConfiguration as error:
+            self._came_to(Outcome.INVALID)
             sentence = self._take_back(error)
         except Interrupted:
+            self._came_to(Outcome.INTERRUPTED)
             sentence = "told to stop, and did not look to the end"
         except ReplctlError as error:
+            self._came_to(outcome_of(error.exit_code))
             self._book.counted(ours=True)
             sentence = f"the tick was cut short, and nothing more is done: {error}"
         except Exception as error:
+            self._came_to(Outcome.FAILED)
             self._book.counted(ours=True)
             self._log.exception("a mistake of replctl itself")
             sentence = f"the tick was cut short by a mistake of replctl itself: {error!r}"
         self._book.tick_ended()
         return sentence
+
+    def _came_to(self, outcome: Outcome) -> None:
+        """Keep what came of something, where there is an exit code to be made of it."""
+        if self._came_of is not None:
+            self._came_of.append(outcome)
 
     def settle(self, seconds: float) -> bool:
         """Wait for what is in hand; whether nothing is left."""
@@ -371,6 +388,7 @@ class Daemon:
         try:
             write()
         except ReplctlError as error:
+            self._came_to(outcome_of(error.exit_code))
             self._book.counted(ours=True)
             self._log.error("the store cannot be written: %s", error)
             return False
@@ -409,6 +427,7 @@ class Daemon:
         for key, found in sorted(deeds, key=lambda deed: (deed[1].kind is Kind.ACT, deed[1].turns_roles)):
             against = self._against_beginning(key, found) or self._begin(key, found, unread)
             if against:
+                self._came_to(Outcome.CONFLICT)
                 done[key] = found.put_off(against)
         return done
 
@@ -471,12 +490,14 @@ class Daemon:
             self._log.warning(
                 "%s: %s", key, error, extra=about(namespace=namespace, name=name, error=error.code)
             )
+            self._came_to(outcome_of(error.exit_code))
             self._failed(key, error)
         except Exception as error:
             self._book.counted(ours=True)
             self._log.exception(
                 "%s: a mistake of replctl itself", key, extra=about(namespace=namespace, name=name)
             )
+            self._came_to(Outcome.FAILED)
             self._failed(key, ReplctlError(str(error)))
         else:
             self._ended(key, found, result)
@@ -496,6 +517,7 @@ class Daemon:
         why = why or (result.failure.message if result.failure else "")
         told = f"{result.verb}: {result.outcome}{f': {why}' if why else ''}"
         well = result.outcome in WELL
+        self._came_to(result.outcome)
         self._log.log(logging.INFO if well else logging.WARNING, "%s: %s", key, told)
         if well:
             self._succeeded(key, found, result)

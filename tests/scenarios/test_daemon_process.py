@@ -16,7 +16,7 @@ import pytest
 from forks import Forked
 from scenarios.test_crashes import MOMENTS, MOST_WRITES, open_operations
 from scenarios.test_daemon import TURNED, edit, entries, roles, running
-from worlds import LEDGER, World, a_world
+from worlds import LEDGER, Ran, World, a_world
 
 SURELY_SECONDS = 30.0  # of real time
 LEAST_WRITES = 8  # to the journal: begin, intent, answer, moves, outcomes
@@ -166,14 +166,45 @@ def test_a_port_that_is_taken_is_a_sentence_and_exit_2(world: World, tmp_path: P
     assert "daemon.metrics_address" in ran.err
 
 
-@pytest.mark.parametrize("edited", [False, True])
-def test_once_is_one_tick_with_all_that_it_begins(world: World, edited: bool) -> None:
+def once(world: World, **environ: str) -> Ran:
     ports = {
         f"REPLCTL_DAEMON__{which}_ADDRESS": f"127.0.0.1:{free_port()}" for which in ("METRICS", "HEALTH")
     }
+    return world.run("daemon", "--once", environ={**ports, **environ})
+
+
+@pytest.mark.parametrize(("dead", "code"), [(["east"], 3), (["east", "west"], 11)])
+def test_once_ends_as_status_does_where_backends_do_not_answer(
+    world: World, dead: list[str], code: int
+) -> None:
+    for array in dead:
+        world.control.kill(array, mode="refuse")
+    assert once(world).code == code
+    assert world.run("status", "--probe").code == code
+
+
+def test_once_waits_for_what_it_begins_and_ends_as_that_did(world: World) -> None:
+    def grow_old() -> None:
+        old = world.control.now() - 900.0
+        for array in ("east", "west"):
+            world.control.set_state(LEDGER, array, last_sync_timestamp=old)
+
+    grow_old()
+    ran = once(world)
+    assert (ran.code, world.effective()) == (0, [("east", "sync")]), ran.err
+    assert f"{LEDGER}: sync: succeeded" in ran.err
+    assert open_operations(world) == []
+    grow_old()
+    world.control.fault("east", "status", method="POST", path="/sync", status=422, times=100)
+    ran = once(world)
+    assert (ran.code, f"{LEDGER}: sync: failed" in ran.err) == (1, True), ran.err
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_once_is_one_tick_with_all_that_it_begins(world: World, edited: bool) -> None:
     if edited:
         edit(world, LEDGER, "source")
-    ran = world.run("daemon", "--once", environ=ports)
+    ran = once(world)
     assert ran.code == 0, ran.err
     assert ("unadopted" in ran.err) is edited
     assert world.changes() == []
