@@ -15,7 +15,7 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 
-.PHONY: help demo test check check-tools format lint types fix generate bench floor
+.PHONY: help demo test check check-tools format lint types fix generate bench crash-points floor
 .NOTPARALLEL:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make fix       format, and mend what ruff can mend"
 	@echo "make generate  write the generated files anew"
 	@echo "make bench     measure start-up, looks, the simulator and the daemon against their budgets"
+	@echo "make crash-points  kill every verb at each of its points, which takes hours; EVERY=10 for each tenth"
 	@echo "make floor     run every test with the lowest versions that pyproject.toml admits"
 
 demo: $(RUNTIME)
@@ -68,6 +69,10 @@ generate: $(DEV)
 
 bench: $(DEV)
 	@for bench in tests/bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit; done
+
+EVERY ?= 1
+crash-points: $(DEV)
+	$(BIN)/python tests/crashpoints.py --every $(EVERY)
 
 floor: | $(OWN_UV)
 	$(UV) venv --quiet --clear --python "$(PYTHON)" .venv-floor

@@ -2,13 +2,15 @@
 
 It is what `forks` forks, after `warm_up`. `CRASH_AT` kills the process, as `kill -9` does, right after the n-th write
 to the journal, `CRASH_BEFORE` right before it: then all that was done since the write before it is done, and not
-written down. `CRASH_SENDING` kills it right after the n-th intent, of which nothing was sent then. `FILE_KIB` lets no
-file grow past so many KiB: a disk that is full.
+written down. `CRASH_SENDING` kills it right after the n-th intent, of which nothing was sent then. `CRASH_POINT`
+kills it at the n-th point of all: a write to the journal, an answer, an observation; each point is added to the file
+`POINTS` as it is passed. `FILE_KIB` lets no file grow past so many KiB: a disk that is full.
 """
 
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import mmap
 import os
@@ -28,6 +30,8 @@ SHOWN = "WORLD_TIME"
 CRASH_AT = "WORLD_CRASH_AT"
 CRASH_BEFORE = "WORLD_CRASH_BEFORE"
 CRASH_SENDING = "WORLD_CRASH_SENDING"
+CRASH_POINT = "WORLD_CRASH_POINT"
+POINTS = "WORLD_POINTS"
 FILE_KIB = "WORLD_FILE_KIB"
 KIB = 1024
 TIME = struct.Struct("d")  # what the file that shows a time consists of
@@ -99,6 +103,9 @@ class ControlClock:
         return self._chance.random()
 
 
+WRITES = ("begin", "write_step", "record", "finish", "set_survivor", "set_unverified", "remember_proof")
+
+
 def crash_at(number: int, *, before: bool) -> None:
     """Die as by kill -9 right after, or right before, the journal's n-th write."""
     from replctl.store.sqlite import SqliteStore
@@ -121,16 +128,36 @@ def crash_at(number: int, *, before: bool) -> None:
 
         setattr(SqliteStore, name, write)
 
-    for name in (
-        "begin",
-        "write_step",
-        "record",
-        "finish",
-        "set_survivor",
-        "set_unverified",
-        "remember_proof",
-    ):
+    for name in WRITES:
         dying(name)
+
+
+def crash_point(number: int, points: str) -> None:
+    """Tell each point as it is passed, in a file, and die as by kill -9 at the n-th; at none of them for 0."""
+    from replctl.drivers.wire import Wire
+    from replctl.engine.looking import Watcher
+    from replctl.store.sqlite import SqliteStore
+
+    passed, lock = itertools.count(1), threading.Lock()
+    told = os.open(points, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def after(owner: type, name: str, kind: str) -> None:
+        real = getattr(owner, name)
+
+        def method(self: Any, *arguments: Any, **named: Any) -> Any:
+            result = real(self, *arguments, **named)
+            with lock:
+                os.write(told, f"{kind}\n".encode())
+                if next(passed) == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        setattr(owner, name, method)
+
+    for name in WRITES:
+        after(SqliteStore, name, "write")
+    after(Wire, "send", "request")
+    after(Watcher, "pairs", "observation")
 
 
 def crash_sending(number: int) -> None:
@@ -173,6 +200,8 @@ def main() -> int:
             crash_at(int(os.environ[variable]), before=variable == CRASH_BEFORE)
     if os.environ.get(CRASH_SENDING):
         crash_sending(int(os.environ[CRASH_SENDING]))
+    if os.environ.get(POINTS):
+        crash_point(int(os.environ.get(CRASH_POINT, "0")), os.environ[POINTS])
     if os.environ.get(FILE_KIB):
         most = int(os.environ[FILE_KIB]) * KIB
         sys.dont_write_bytecode = True  # cut short, it would break every later run of this tree

@@ -137,11 +137,11 @@ def foreign(backend: str, reads: str) -> Ending:
 
 
 def whose(backend: str, reads: str, operation_id: str) -> Ending:
-    """The backend took our change and called it off at once, and one like it is under way there."""
+    """The backend took our change and called it off at once, and the ends read otherwise since."""
     return stopped(
         Outcome.UNKNOWN,
         "outcome-unknown",
-        f"{backend} took the change, called it off, and is busy with one like it; whose, cannot be told ({reads})",
+        f"{backend} took the change and called it off; whose doing shows since, cannot be told ({reads})",
         f"replctl op resume {operation_id}",
     )
 

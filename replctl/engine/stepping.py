@@ -390,8 +390,15 @@ class StepRun:
         return next(pair.end(side) for side in self.step.goal.sides if pair.end(side).unproven)
 
     def _refusal(self, pair: Pair) -> Ending:
+        """The backend's no. Of a change that it never began, what differs since may be somebody else's doing."""
         assert self.refused is not None
-        return self.operation.failed(self.refused, touched=self.under_way or not self._untouched(pair))
+        untouched = self._untouched(pair)
+        ours = self.under_way or self.kept.sends > 1 or self.operation.changed
+        if ours or untouched or not self._all_read(pair):
+            return self.operation.failed(self.refused, touched=self.under_way or not untouched)
+        if self.kept.phase is StepPhase.ACCEPTED:
+            return endings.whose(self.end.backend, self._reads(pair), self.operation.record.operation_id)
+        return endings.foreign(self.end.backend, self._reads(pair))
 
     def _stranded(self, pair: Pair) -> Ending | None:
         """It ended somewhere else: neither where it began nor where it should."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import pytest
-from worlds import LEDGER, World
+from worlds import LEDGER, World, a_world
 
 READING_SECONDS = 0.01  # a point is told towards the past by what reading clocks may err
 
@@ -152,3 +153,17 @@ def test_resync_from_an_error_says_why_not(world: World) -> None:
     ran = world.act("resync", LEDGER)
     assert (ran.code, ran.guards) == (6, ["backend-state"])
     assert "is not documented" in ran.out
+
+
+def test_a_copy_that_somebody_else_began_is_not_ours(tmp_path: Path) -> None:
+    """It does not show yet, and the array calls ours off at once: which it was, cannot be told."""
+    with a_world(tmp_path, durations={"lag_east": 3.0, "lag_west": 3.0}) as world:
+        world.control.advance(60)
+        assert world.control.gui(LEDGER, "east", "sync")["status"] == 202
+        ran = world.act("sync", LEDGER)
+        assert (ran.code, ran.operation["error"]["code"]) == (9, "outcome-unknown"), ran.out
+        assert [each["effect"] for each in world.changes()] == [False]
+        world.control.advance(60)
+        again = world.act("sync", LEDGER)
+        assert again.code == 0, again.out
+        assert again.operation["operation_id"] == ran.operation["operation_id"]
