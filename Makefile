@@ -43,11 +43,11 @@ test: $(DEV)
 check: format lint types test
 
 # Apart from the tests, which want nothing but Python and make: this wants other people's tools, and fails without.
-TOOLS := kubectl=kubernetes-client promtool=prometheus prometheus=prometheus systemd-analyze=systemd
+TOOLS := kubectl=kubernetes-client promtool=prometheus prometheus=prometheus systemd-analyze=systemd mandoc=mandoc
 check-tools: $(DEV)
 	@for tool in $(TOOLS); do command -v "$${tool%=*}" >/dev/null || { \
 		echo "check-tools needs $${tool%=*} (Debian, Ubuntu: apt-get install $${tool#*=})" >&2; exit 2; }; done
-	$(BIN)/pytest -q tests/tools/kubectl.py tests/tools/prometheus.py tests/tools/promtool.py tests/tools/systemd.py
+	$(BIN)/pytest -q tests/tools/kubectl.py tests/tools/mandoc.py tests/tools/prometheus.py tests/tools/promtool.py tests/tools/systemd.py
 
 format: $(DEV)
 	$(BIN)/ruff format --check

@@ -9,7 +9,7 @@ from pathlib import Path
 import matrix
 import pytest
 
-from replctl.cli import reference
+from replctl.cli import manual, reference
 from replctl.core import errors
 from replctl.core.errors import ReplctlError
 from replctl.settings import schema
@@ -29,6 +29,11 @@ GENERATED = {
 @pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
 def test_a_generated_file_is_fresh(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == GENERATED[path], "make generate"
+
+
+def test_no_page_of_the_manual_is_left_over() -> None:
+    there = {path for path in (ROOT / manual.DIRECTORY).rglob("*") if path.is_file()}
+    assert there == {path for path in GENERATED if path.is_relative_to(ROOT / manual.DIRECTORY)}
 
 
 def test_every_error_code_is_explained_and_no_other() -> None:

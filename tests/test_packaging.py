@@ -1,10 +1,14 @@
-"""What is shipped: one version, one entry point, and a wheel that holds all that the program reads."""
+"""What is shipped: one version, one entry point, a wheel that holds all that the program reads, and the manual."""
 
 from __future__ import annotations
 
+import ensurepip
 import subprocess
 import sys
+import sysconfig
+import tarfile
 import tomllib
+import venv
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -40,7 +44,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    packed = {name for name in wheel.namelist() if ".dist-info/" not in name and ".data/" not in name}
     assert packed == {str(path.relative_to(ROOT)) for path in shipped()}
     assert "replctl/py.typed" in packed
 
@@ -60,3 +64,45 @@ def test_the_wheel_starts_replctl_and_its_drivers(wheel: zipfile.ZipFile) -> Non
 
 def test_the_wheel_tells_its_licence(wheel: zipfile.ZipFile) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
+
+
+def pages() -> set[str]:
+    """Where each page of the manual belongs below a prefix."""
+    return {f"share/man/{path.relative_to(ROOT / 'man')}" for path in (ROOT / "man").rglob("*.[1-9]")}
+
+
+def test_the_wheel_puts_the_manual_where_man_looks(wheel: zipfile.ZipFile) -> None:
+    data = {name.partition(".data/data/")[2] for name in wheel.namelist() if ".data/" in name}
+    assert data == pages()
+    assert {"share/man/man1/replctl.1", "share/man/man5/replctl-config.5"} < data
+
+
+def pip() -> Path:
+    """The pip that every Python brings along, run from its wheel: to install it takes longer than all else here."""
+    places = [*ensurepip.__path__, sysconfig.get_config_var("WHEEL_PKG_DIR") or "/nowhere"]
+    return next(each for place in places for each in Path(place).rglob("pip-*.whl")) / "pip"
+
+
+def test_an_installed_replctl_has_its_manual(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    venv.create(tmp_path, symlinks=True)
+    command = [
+        str(pip()),
+        "install",
+        "--no-deps",
+        "--no-index",
+        "--no-compile",
+        "--quiet",
+        str(wheel.filename),
+    ]
+    subprocess.run([tmp_path / "bin" / "python", *command], check=True, capture_output=True)
+    assert {path for path in pages() if not (tmp_path / path).is_file()} == set()
+    assert (tmp_path / "bin" / "replctl").is_file()
+
+
+def test_the_sources_hold_the_manual_too(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (built,) = tmp_path.glob("replctl-*.tar.gz")
+    with tarfile.open(built) as sources:
+        packed = {name.partition("/")[2] for name in sources.getnames()}
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / "man").rglob("*.[1-9]")} <= packed

@@ -1,6 +1,7 @@
 """What `-h` prints: usage as one would type it, commands under headings, options grouped by what they are for.
 
-Plain text, laid out by typer's own formatter; nothing is imported for it.
+Plain text, laid out by typer's own formatter; nothing is imported for it. The last line names the page of the
+manual, which says more.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ class Command(TyperCommand):
                 formatter.write_dl([(_name(each), getattr(each, "help", None) or "") for each in arguments])
         _format_options(self, ctx, formatter)
 
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        _name_page(ctx, formatter)
+
 
 class Group(TyperGroup):
     """A group whose commands stand under headings."""
@@ -47,6 +51,14 @@ class Group(TyperGroup):
             short = command.get_short_help_str(LONGEST_SENTENCE)
             headings.setdefault(heading, []).append((name.ljust(widest), short))
         _write(formatter, headings)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        _name_page(ctx, formatter)
+
+
+def _name_page(ctx: Any, formatter: Any) -> None:
+    formatter.write_paragraph()
+    formatter.write_text(f"More: man {ctx.command_path.replace(' ', '-')}")
 
 
 def _format_options(command: Any, ctx: Any, formatter: Any) -> None:

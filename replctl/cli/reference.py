@@ -1,4 +1,5 @@
-"""The program's own tables as one page for people: exit codes, outcomes, guards, error codes, the state machine.
+"""The program's own tables as pages for people: exit codes, outcomes, guards, error codes, the state machine; and
+with them all that is generated from the command line: the manual, and the schemas of what it prints.
 
 `python -m replctl.cli.reference DIRECTORY` writes it below DIRECTORY, the root of the source tree; a test compares
 it with what would be written now. Only the sentences on error codes are typed here, and the tests hold
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from replctl.cli import schemas
+from replctl.cli import manual, schemas
 from replctl.core import states
 from replctl.core.guards import GUARDS
 from replctl.core.outcomes import CODES, MEANINGS, ExitCode, Outcome
@@ -128,7 +129,8 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
 
 def files() -> Mapping[str, str]:
     """What is written, by its path in the source tree."""
-    return {PAGE: page(), **schemas.files()}
+    pages = {each.path: each.text for each in manual.pages(ERRORS, ENDINGS)}
+    return {PAGE: page(), **schemas.files(), **pages}
 
 
 def page() -> str:

@@ -9,6 +9,9 @@ from enum import StrEnum
 from replctl.core.counts import PREFIX
 
 OURS = "replctl_"
+_COUNTED = frozenset(
+    {"active_total", "by_backend", "holds", "operations_open"}
+)  # gauges of how many there are
 
 
 class Type(StrEnum):
@@ -25,6 +28,17 @@ class Family:
     type: Type
     labels: tuple[str, ...]
     help: str
+
+    @property
+    def unit(self) -> str:
+        """What its numbers are, as its name and type tell."""
+        if self.name.endswith("_timestamp_seconds"):
+            return "seconds since the epoch"
+        if self.name.endswith("_seconds"):
+            return "seconds"
+        if self.type is Type.COUNTER:
+            return "a count"
+        return "a count" if self.name.removeprefix(PREFIX).removeprefix(OURS) in _COUNTED else "none"
 
 
 def _family(name: str, kind: Type, labels: str, help: str, prefix: str = PREFIX) -> Family:

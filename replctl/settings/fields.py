@@ -34,6 +34,7 @@ URL_ALLOWED = "https://HOST or https://HOST:PORT, without user, path or /api/res
 ADDRESS_PATTERN = r"^(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):[0-9]{1,5}$"
 ADDRESS_ALLOWED = "HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
 HIGHEST_PORT = 65535
+PATH_FORMAT = "path"  # in the schema: tells a text that names a file from any other
 
 
 class Model(BaseModel):
@@ -139,7 +140,9 @@ Count = Annotated[int, BeforeValidator(_from_typed)]
 Number = Annotated[float, BeforeValidator(_from_typed)]
 Truth = Annotated[bool, BeforeValidator(_from_typed)]
 Text = Annotated[str, Field(min_length=1)]
-FilePath = Annotated[Path, PlainValidator(_path), WithJsonSchema({"type": "string", "minLength": 1})]
+FilePath = Annotated[
+    Path, PlainValidator(_path), WithJsonSchema({"type": "string", "minLength": 1, "format": PATH_FORMAT})
+]
 Url = Annotated[str, AfterValidator(_url), WithJsonSchema({"type": "string", "pattern": URL_PATTERN})]
 Address = Annotated[
     str, AfterValidator(_address), WithJsonSchema({"type": "string", "pattern": ADDRESS_PATTERN})
