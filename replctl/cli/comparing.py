@@ -9,7 +9,8 @@ from replctl.cli.lines import BLANK, Line, Role, Row, Span, line, table, wrapped
 from replctl.cli.screens import FAILURE_MARK, MARKS, UNLIMITED
 from replctl.cli.shapes import ComparisonDocument, DifferenceDocument, DifferencesDocument
 from replctl.cli.surroundings import PROGRAM
-from replctl.core.differences import Comparison, Difference
+from replctl.core.differences import Aspect, Comparison, Difference
+from replctl.core.durations import format_duration
 from replctl.core.outcomes import Outcome
 from replctl.core.states import shown
 
@@ -64,9 +65,12 @@ def _rows(each: Comparison) -> Iterator[Row]:
         )
         yield Row(cells, Span(_next(each, found), Role.DIM))
     if each.untold:
-        wanted = shown(each.status.replication.desired_state)
-        cells = (Span(key, Role.STRONG), Span(UNTOLD), Span(wanted), Span("not known", Role.BAD))
-        yield Row(cells, Span(each.untold, Role.BAD))
+        what, wanted = UNTOLD, shown(each.status.replication.desired_state)
+        if each.untold_rpo:
+            what, wanted = Aspect.RPO.value, format_duration(each.status.replication.rpo_seconds or 0.0)
+        role = Role.DIM if each.untold_rpo else Role.BAD
+        cells = (Span(key, Role.STRONG), Span(what), Span(wanted), Span("not known", role))
+        yield Row(cells, Span(each.untold, role))
 
 
 def _next(each: Comparison, found: Difference) -> str:
@@ -79,14 +83,18 @@ def _next(each: Comparison, found: Difference) -> str:
 
 def _footer(compared: Sequence[Comparison], room: int) -> Iterator[Line]:
     differ = sum(each.same is False for each in compared)
-    untold = sum(bool(each.untold) for each in compared)
+    untold = sum(bool(each.untold) and not each.untold_rpo for each in compared)
+    without_rpo = sum(each.untold_rpo for each in compared)
     noun = "replication" if len(compared) == 1 else "replications"
+    rpo = f"of {without_rpo} of {len(compared)} the rpo cannot be told" if without_rpo else ""
     if not differ and not untold:
-        yield line(MARKS[Outcome.UNCHANGED], f" {len(compared)} {noun}: all as the file says")
+        said = f"all as the file says{f', but {rpo}' if rpo else ''}"
+        yield line(MARKS[Outcome.UNCHANGED], f" {len(compared)} {noun}: {said}")
         return
     words = [f"{differ} of {len(compared)} {noun} differ from the file"] if differ else []
     if untold:
         words.append(f"of {untold} of {len(compared)} it cannot be told")
+    words += [rpo] if rpo else []
     yield line(FAILURE_MARK, f" {', and '.join(words)}")
     applicable = sum(each.is_applicable for each in compared)
     if applicable:

@@ -40,7 +40,8 @@ def diff(
 ) -> int:
     """Show what the file says otherwise than the backends.
 
-    Which side is the source, what it is copied to, and the mode and age of the copy, which the file only asserts.
+    Which side is the source, what it is copied to, and what the file only asserts: the mode, and the rpo, of the copy
+    as it is and of the backend's own rule. An rpo that nothing tells is shown, and counts for no exit code.
     Otherwise the exit code says whether all backends answered (0), some (3) or none (11).
     """
     from replctl.cli import comparing
@@ -71,7 +72,8 @@ def diff(
             return int(report.exit_code)
         if any(each.same is False for each in compared):
             return int(ExitCode.DIFFERENCES)
-        return int(ExitCode.DONE if all(each.same for each in compared) else ExitCode.UNKNOWN)
+        told = all(each.same or each.untold_rpo for each in compared)
+        return int(ExitCode.DONE if told else ExitCode.UNKNOWN)
 
 
 def apply(

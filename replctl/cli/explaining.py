@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from replctl.cli.documents import backend_of
 from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrapped
 from replctl.cli.screens import UNLIMITED, age, state_span
-from replctl.cli.tables import HEALTH_ROLES
+from replctl.cli.tables import HEALTH_ROLES, difference
 from replctl.core.durations import format_duration, format_time
 from replctl.core.journal import Drill
 from replctl.core.model import Link, Observation, Pair, Verb
@@ -43,8 +43,7 @@ def _head(status: ReplicationStatus, now: float, room: int) -> list[Line]:
     health = Span(status.health.value.replace("_", " "), HEALTH_ROLES[status.health])
     lines = [line(strong(status.replication.key), ": ", health)]
     lines += wrapped(status.message, room, first=line("  "), indent=2) if status.message else []
-    wanted = status.replication.desired_state.value
-    agrees = {True: "as the file wants it", False: f"the file wants {wanted}", None: "cannot be compared"}
+    agrees = {True: "as the file wants it", False: difference(status), None: "cannot be compared wholly"}
     lines += _labelled(
         "file", agrees[status.in_sync], room, Role.WARN if status.in_sync is False else Role.PLAIN
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from replctl.cli.lines import BLANK, Line, Role, Row, Span, dim, line, strong, table, wrapped
 from replctl.cli.screens import UNLIMITED, age, state_span
 from replctl.core.breaker import BreakerState, Position
+from replctl.core.differences import asserted_of
 from replctl.core.durations import format_duration, format_time
 from replctl.core.journal import ChainFault, OperationRecord, TransitionRecord
 from replctl.core.model import Health, Hold, Mode, Scalar, StateNote, Trouble, TroubleKind
@@ -110,7 +111,7 @@ def _mentions(status: ReplicationStatus, now: float) -> Span | None:
     if status.drill:
         words.append("a failover test is running")
     if status.in_sync is False:
-        words.append(_difference(status))
+        words.append(difference(status))
     return Span("; ".join(words), Role.BUSY) if words else None
 
 
@@ -122,12 +123,14 @@ def _hold(status: ReplicationStatus, hold: Hold, now: float) -> str:
     return f"held by {hold.owner}: {hold.reason}{reminder}"
 
 
-def _difference(status: ReplicationStatus) -> str:
+def difference(status: ReplicationStatus) -> str:
     """How what is seen differs from the file."""
     wanted = status.replication
     if status.state is not wanted.desired_state:
         return f"the file wants {wanted.desired_state.value}"
-    return f"the file says {wanted.mode.value}" if wanted.mode else "differs from the file"
+    for each in asserted_of(status):
+        return f"{each.aspect} {each.seen}, the file says {each.wanted}"
+    return f"the copy is older than {format_duration(wanted.rpo_seconds or 0.0)}"
 
 
 def _wide_cells(status: ReplicationStatus, now: float) -> list[Span]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
 
+from replctl.core.differences import asserted_of
 from replctl.core.durations import format_duration
 from replctl.core.model import Health, Mode
 from replctl.core.results import ReplicationStatus
@@ -116,6 +117,9 @@ def _of_file(status: ReplicationStatus) -> Iterable[tuple[Level, str]]:
         yield Level.WARNING, f"it is {shown(status.state)}, and the file says {wanted.desired_state.value}"
     elif wanted.mode is not None and status.mode is not wanted.mode:
         yield Level.WARNING, f"it is not {wanted.mode.value}, as the file says"
+    else:
+        for each in asserted_of(status):
+            yield Level.WARNING, f"its {each.aspect} is {each.seen}, and the file says {each.wanted}"
 
 
 def _of_age(

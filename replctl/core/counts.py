@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from replctl.core.events import (
@@ -48,6 +48,14 @@ def reconciled(namespace: str, name: str, outcome: Outcome, error_code: str | No
         kind = error_code.replace("-", "_")
         counts[sample("reconcile_errors_total", namespace=namespace, name=name, error_type=kind)] = 1.0
     return counts
+
+
+def differed(namespace: str, name: str, aspects: Iterable[str]) -> Mapping[str, float]:
+    """What the file asserts otherwise than the backends are, as the kinds of error that it is (design §8)."""
+    return {
+        sample("reconcile_errors_total", namespace=namespace, name=name, error_type=f"{aspect}_differs"): 1.0
+        for aspect in aspects
+    }
 
 
 def observed(

@@ -219,6 +219,7 @@ class Observation:
     `word` is the vendor's state word and `sentence` what it means. `resource` is the id of what is replicated,
     `counterpart` the id that it has at the other end, as this end says. `formerly` is the id that the end's name
     stood for a moment ago, of a thing that is still there and now called otherwise; None where it is the same.
+    `promised_seconds` is how old the copy may become by the backend's own rule, None where it does not say.
     `brief` are the vendor's words on one line.
     """
 
@@ -241,6 +242,7 @@ class Observation:
     counterpart: str | None = None
     formerly: str | None = None
     point: Point | None = None
+    promised_seconds: float | None = None
     progress: Progress | None = None
     link: Link = Link.UNKNOWN
     peer_management: Link = Link.UNKNOWN

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from replctl.core.differences import Difference, asserted_of
 from replctl.core.model import DAEMON, Flow, Health, Hold, Mode, Observation, State, Verb
 from replctl.core.results import EndStatus, ReplicationStatus
 from replctl.core.waiting import Waiting
@@ -85,6 +86,7 @@ class Finding:
 
     `next` is the command for a person who is waited for. `settled` is set when the daemon has settled on what it
     sees now; `turns_roles` when what is to be done changes which end is the source, or is the rest of such a change.
+    `differs` is what the file asserts otherwise, and nothing of ours changes.
     """
 
     kind: Kind
@@ -94,6 +96,7 @@ class Finding:
     operation: str | None = None
     settled: Settled | None = None
     turns_roles: bool = False
+    differs: tuple[Difference, ...] = ()
 
     def deed(self, key: str) -> str:
         """What is to be done, in words."""
@@ -106,6 +109,12 @@ class Finding:
 
 def find(status: ReplicationStatus, known: Known, autonomy: Autonomy, now: float) -> Finding:
     """What to do about it now."""
+    found = _find(status, known, autonomy, now)
+    differs = asserted_of(status) if status.in_sync is False else ()
+    return replace(found, differs=differs) if differs else found
+
+
+def _find(status: ReplicationStatus, known: Known, autonomy: Autonomy, now: float) -> Finding:
     if known.in_hand:
         return Finding(kind=Kind.BUSY, why=known.in_hand)
     unread = next((end for end in (status.local, status.peer) if not end.reachable), None)
@@ -290,11 +299,13 @@ def sentence(findings: Sequence[tuple[str, Finding]]) -> str:
     for key, found in findings:
         words[found.kind].append(_worded(key, found))
     waiting = words[Kind.WAITS]
+    differing = [_difference(key, found.differs) for key, found in findings if found.differs]
     parts = [
         *_some([*words[Kind.RESUME], *words[Kind.ACT], *words[Kind.HOLD], *words[Kind.RELEASE]]),
         *_counted("on the way", words[Kind.BUSY]),
         *_counted("put off", words[Kind.LATER]),
         *_counted("waits for a person" if len(waiting) == 1 else "wait for a person", waiting),
+        *_counted("differs from the file" if len(differing) == 1 else "differ from the file", differing),
     ]
     seen = _seen(len(findings), words[Kind.UNREAD])
     return "; ".join([seen, *parts]) if parts else f"{seen}: nothing to do"
@@ -313,6 +324,11 @@ def _worded(key: str, found: Finding) -> str:
             return f"{key} ({found.why}: {found.next})"
         case _:
             return f"{key} ({found.why})"
+
+
+def _difference(key: str, differs: Sequence[Difference]) -> str:
+    said = [f"{each.aspect} {each.seen}, the file says {each.wanted}" for each in differs]
+    return f"{key} ({'; '.join(said)})"
 
 
 def _seen(count: int, unread: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from typing import cast
 from replctl.bootstrap import Services
 from replctl.clock import Cancel, Clock
 from replctl.core import reconciling
-from replctl.core.counts import reconciled
+from replctl.core.counts import differed, reconciled
 from replctl.core.durations import format_duration
 from replctl.core.errors import Interrupted, InvalidConfiguration, ReplctlError
 from replctl.core.journal import OperationRecord
@@ -399,6 +399,8 @@ class Daemon:
         well = found.kind is not Kind.UNREAD
         outcome = Outcome.UNCHANGED if well else Outcome.UNREACHABLE
         self._tally.add(reconciled(namespace, name, outcome, None if well else "unreachable"))
+        if found.differs:
+            self._tally.add(differed(namespace, name, (each.aspect for each in found.differs)))
         every = len(self._file.current) <= self._limit
         labels = {"namespace": namespace, "name": name} if every else {"namespace": "", "name": ""}
         self._tally.observe("reconcile_duration_seconds", self._clock.monotonic() - began, **labels)

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from replctl.clock import Clock
+from replctl.core.differences import in_sync, mode_of
 from replctl.core.health import judge
 from replctl.core.journal import OperationRecord, Proof, StepPhase
 from replctl.core.model import (
     End,
     Hold,
     Intent,
-    Mode,
     Observation,
     Pair,
     Replication,
@@ -150,15 +150,19 @@ class Watcher:
         unverified = memory.unverified(key)
         operations = memory.operations(key, open_only=True, limit=1)
         point = _point_of(pair, key, before)
+        at = point.point.at if point and point.point else None
+        read = pair.local.readable and pair.peer.readable
         return ReplicationStatus(
             replication=replication,
             state=pair.local.state or None,
             state_note=_note(pair.local),
-            mode=pair.local.mode or pair.peer.mode,
+            mode=mode_of(pair.local, pair.peer),
             health=health,
             message=message,
-            in_sync=_in_sync(replication, pair),
-            point_at=point.point.at if point and point.point else None,
+            in_sync=in_sync(
+                replication, pair.local, pair.peer, self.clock.now() - at if read and at is not None else None
+            ),
+            point_at=at,
             point_source=point.point.source if point and point.point else None,
             point_as_of=point.observed_at if point else None,
             hold=memory.hold(key),
@@ -320,12 +324,3 @@ def _is_tested(pair: Pair) -> bool:
     """Whether a failover test runs. The end that holds the copy knows; what the source shows may be old."""
     replicas = [end for end in (pair.local, pair.peer) if end.trouble is None and end.state in _HOLDS_A_COPY]
     return any(end.drill for end in replicas or (pair.local, pair.peer))
-
-
-def _in_sync(replication: Replication, pair: Pair) -> bool | None:
-    """Whether what is seen is what the file asserts; None when it cannot be told."""
-    if pair.local.state is None:
-        return None
-    mode: Mode | None = pair.local.mode
-    same_mode = replication.mode is None or mode is None or mode is replication.mode
-    return pair.local.state is replication.desired_state and same_mode

@@ -52,6 +52,12 @@ ASSUMPTIONS: tuple[Assumption, ...] = (
         "CP §15.4",
         "Whether idle_timeout tells the idle seconds that remain or the whole period.",
     ),
+    _row(
+        "rule_on_destination",
+        "null*|replica",
+        "CP §6",
+        "Whether a destination's session names the replica of the replication rule, or nothing.",
+    ),
     # Refusals (CP §7.2, §17)
     _row(
         "refusal_status",

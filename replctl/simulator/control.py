@@ -23,6 +23,7 @@ from replctl.simulator.mirrors import settle_after_set
 from replctl.simulator.replication import ASYNCHRONOUS, DESTINATION, OK, PAUSED, SOURCE, End, Replication
 from replctl.simulator.requestlog import RequestLog
 from replctl.simulator.server import Reply, Request, Server
+from replctl.simulator.site import RPO_SECONDS
 from replctl.simulator.world import World
 
 LINK_STATES = {
@@ -329,6 +330,16 @@ class Control(Handle):
             r, now = self._replication(name), self._settled_now()
             self._world.settle(r, now)
             r.slow_copies, r.fail_copies = None if seconds is None else float(seconds), fail
+
+    def rpo(self, word: str) -> None:
+        """The rules of both arrays ask for this RPO from now on; a word without a length changes no cycle."""
+        with self._clock.lock:
+            now, seconds = self._settled_now(), RPO_SECONDS.get(word)
+            for rule in (rule for site in self._world.sites.values() for rule in site.rules):
+                rule.rpo = word
+            for r in self._world.replications.values():
+                self._world.settle(r, now)
+                r.rpo = seconds or r.rpo
 
     def stick(self, name: str, state: str) -> None:
         """The next time that the session enters this transient it stays there until `unstick`."""

@@ -12,7 +12,7 @@ from replctl.simulator.chance import digest, identifier
 from replctl.simulator.conditions import PEER
 from replctl.simulator.jobs import Job
 from replctl.simulator.query import Field, Relation, Schema
-from replctl.simulator.replication import DESTINATION, METRO, End, Resource, Shown, Snapshot
+from replctl.simulator.replication import DESTINATION, METRO, SOURCE, End, Resource, Shown, Snapshot
 from replctl.simulator.site import Rule, Site
 from replctl.simulator.world import World
 
@@ -130,8 +130,15 @@ def session_row(world: World, end: End, now: float) -> Session:
     return Session(end, end.view(now), world.sites[end.array], world, now)
 
 
+def _rule_id(row: Session) -> str | None:
+    """On the destination the replica of the rule, or nothing (CP §6)."""
+    told = row.shown.role == SOURCE or row.world.conditions.assume["rule_on_destination"] == "replica"
+    return row.end.rule_id if told else None
+
+
 def _rule_of(row: Session) -> Item | None:
-    return next((_item(row, rule) for rule in row.site.rules if rule.id == row.end.rule_id), None)
+    told = _rule_id(row)
+    return next((_item(row, rule) for rule in row.site.rules if rule.id == told), None)
 
 
 def _resources_of(kind: str) -> Callable[[Session], list[Item]]:
@@ -162,7 +169,7 @@ SESSION: Schema = Schema(
             "local_resource_id": Field(lambda r: r.end.resource.id),
             "remote_resource_id": Field(lambda r: _peer_resource(r).id),
             "remote_system_id": Field(lambda r: r.site.remote_system_id),
-            "replication_rule_id": Field(lambda r: r.end.rule_id),
+            "replication_rule_id": Field(_rule_id),
             "last_sync_timestamp": Field(lambda r: stamp(r.shown.last_sync_at), kind="time"),
             "last_sync_duration": Field(lambda r: r.shown.last_sync_ms, (2,), "number"),
             "next_sync_timestamp": Field(lambda r: stamp(r.shown.next_sync_at), (2,), "time"),

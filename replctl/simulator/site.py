@@ -56,6 +56,18 @@ class Table(Generic[T]):
         del self._ids[bisect_left(self.ids(), key)]
 
 
+RPO_SECONDS = {
+    "Zero": 0.0,
+    "Five_Minutes": 300.0,
+    "Fifteen_Minutes": 900.0,
+    "Thirty_Minutes": 1800.0,
+    "One_Hour": 3600.0,
+    "Six_Hours": 21_600.0,
+    "Twelve_Hours": 43_200.0,
+    "One_Day": 86_400.0,
+}
+
+
 class Rule:
     """A replication rule with the policy that holds it; on the peer both appear once more, as replicas."""
 

@@ -552,6 +552,7 @@ def test_explain_shows_what_is_remembered_of_a_silent_end() -> None:
     hold = Hold(owner="ann", reason="maintenance", since=START)
     more = replace(
         status,
+        state=State.SOURCE,
         peer=peer,
         local=local,
         hold=hold,

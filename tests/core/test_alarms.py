@@ -73,6 +73,15 @@ def test_what_the_file_says_otherwise_warns_unless_it_is_held() -> None:
     assert other.why == "it is not asynchronous, as the file says"
 
 
+def test_a_rule_that_is_not_the_file_s_warns() -> None:
+    slow = replace(stage.PAIR, peer=replace(stage.PAIR.peer, promised_seconds=900.0))
+    found = judge(stage.line_of(stage.replication(), slow, message="", in_sync=False), Limits(), NOW)
+    assert (found.level, found.why) == (
+        Level.WARNING,
+        "its rpo is 15m by the rule on east, and the file says 5m",
+    )
+
+
 def test_what_was_never_verified_warns() -> None:
     line = stage.line_of(stage.replication(), message="")
     doubtful = replace(line, peer=replace(line.peer, unverified=True))

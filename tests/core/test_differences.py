@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cli import stage
 
-from replctl.core.differences import Aspect, Comparison, compare
+from replctl.core.differences import RPO_UNTOLD, Aspect, Comparison, compare, in_sync
 from replctl.core.health import judge
 from replctl.core.model import Mode, Observation, Pair, State, Trouble, TroubleKind, Verb
 from replctl.core.results import ReplicationStatus
@@ -100,7 +100,7 @@ def test_a_word_that_nobody_knows_is_not_told() -> None:
         ({"mode": None}, []),
         ({"point_at": NOW - 301}, [(Aspect.RPO, "at most 5m", "5m1s old", Verb.SYNC)]),
         ({"point_at": NOW - 300}, []),
-        ({"point_at": None}, []),
+        ({"point_at": None}, []),  # it cannot be told
         ({"point_at": NOW - 301, "point_as_of": None}, []),
         (
             {"point_at": NOW - 301, "mode": Mode.SYNCHRONOUS},
@@ -112,6 +112,44 @@ def test_what_the_file_only_asserts(changes: dict[str, Any], expected: list[Any]
     found = of(seen(R), there(S), **changes)
     assert told(found) == expected
     assert not found.is_applicable
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "age", "expected"),
+    [
+        (300.0, None, None, True),
+        (None, 300.0, None, True),
+        (900.0, None, None, False),
+        (900.0, 300.0, None, True),  # the source's word counts
+        (300.0, 900.0, None, False),
+        (None, None, 299.0, True),
+        (None, None, 301.0, False),
+        (None, 300.0, 301.0, False),
+        (None, None, None, None),
+    ],
+)
+def test_the_rpo_is_asserted_of_the_rule_and_of_the_copy(
+    here: float | None, there: float | None, age: float | None, expected: bool | None
+) -> None:
+    local = stage.seen("west", R, promised_seconds=here)
+    peer = stage.seen("east", S, promised_seconds=there)
+    entry = stage.replication()
+    assert in_sync(entry, local, peer, age) is expected
+    assert in_sync(replace(entry, rpo_seconds=None), local, peer, age) is True
+    mirrored = replace(entry, mode=Mode.SYNCHRONOUS)
+    ends = [replace(each, mode=Mode.SYNCHRONOUS) for each in (local, peer)]
+    assert in_sync(mirrored, ends[0], ends[1], age) is True  # of a synchronous one no age is asked
+    line = stage.line_of(entry, Pair(local, peer), point_at=None if age is None else NOW - age)
+    assert compare(line, NOW).same is expected
+
+
+def test_what_is_not_as_the_file_says_is_told_by_whose_rule() -> None:
+    slow = stage.seen("east", S, promised_seconds=900.0)
+    assert told(of(seen(R), slow)) == [("rpo", "5m", "15m by the rule on east", None)]
+    untold = of(seen(R), there(S), point_at=None)
+    assert (untold.same, untold.untold_rpo, untold.untold) == (None, True, RPO_UNTOLD)
+    assert in_sync(stage.replication(), seen(None), slow, None) is None
+    assert in_sync(stage.replication(), ABSENT, slow, None) is False
 
 
 def test_a_remembered_age_is_none() -> None:

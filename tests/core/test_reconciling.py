@@ -9,7 +9,7 @@ import pytest
 from core.transcripts import NOW, REPLICATION, observation
 
 from replctl.core.health import judge
-from replctl.core.model import DAEMON, Hold, Observation, Pair, State, Verb
+from replctl.core.model import DAEMON, Hold, Mode, Observation, Pair, State, Verb
 from replctl.core.pairing import settle
 from replctl.core.reconciling import (
     Autonomy,
@@ -330,6 +330,13 @@ def test_of_many_the_first_few_are_named_and_all_are_counted() -> None:
         "web/2 (held by rita: moving), and 2 more"
     )
     assert sentence([]) == "saw 0 replications: nothing to do"
+
+
+def test_what_the_file_asserts_otherwise_is_told_beside_what_is_done() -> None:
+    status = replace(line(*WELL), mode=Mode.SYNCHRONOUS, in_sync=False)
+    asked = replace(status, replication=replace(status.replication, mode=Mode.ASYNCHRONOUS))
+    differs = "1 differs from the file: bank/ledger (mode synchronous, the file says asynchronous)"
+    assert said(asked, Known(settled=AT_REST)) == ("settled", f"saw 1 replication; {differs}")
 
 
 def test_what_is_new_of_what_waits() -> None:

@@ -146,6 +146,35 @@ def test_with_nothing_to_do_it_does_nothing(world: World) -> None:  # R71
         assert asked <= 5 * 2 * 6
 
 
+def test_a_rule_that_is_not_the_file_s_is_told_and_counted_and_nothing_is_done(world: World) -> None:
+    def seen() -> tuple[bool | None, list[str]]:
+        (line,) = world.run("status", LEDGER, "-o", "json").json["replications"]
+        told = world.run("diff", LEDGER, "-o", "json").json["replications"]
+        return line["in_sync"], [each["seen"] for found in told for each in found["differences"]]
+
+    counted = (
+        'unified_replication_reconcile_errors_total{error_type="rpo_differs",name="ledger",namespace="bank"}'
+    )
+    with running(world) as one:
+        one.tick()
+        assert (seen(), one.metric(counted)) == ((True, []), None)
+        world.control.rpo("Fifteen_Minutes")
+        said = one.tick(times=2)
+        assert f"4 differ from the file: {LEDGER} (rpo 15m by the rule on east, the file says 5m)" in said
+        assert seen() == (False, ["15m by the rule on east"])
+        assert one.metric(counted) == 2
+        world.control.rpo(
+            "Ten_Minutes"
+        )  # a word of a release to come tells nothing, and the copy's age is left
+        assert one.tick() == "saw 4 replications: nothing to do"
+        assert (seen(), one.metric(counted)) == ((True, []), 2)
+        strange = (
+            'unified_replication_translation_errors_total{backend="east",type="rpo",value="Ten_Minutes"}'
+        )
+        assert (one.metric(strange) or 0) >= 1
+        assert world.changes() == []
+
+
 def test_an_edited_state_is_carried_out_and_recorded(world: World) -> None:  # R22
     with running(world) as one:
         one.tick()

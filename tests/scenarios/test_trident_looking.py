@@ -48,7 +48,9 @@ def test_a_mirror_at_rest_is_told_without_a_health_that_nobody_knows(world: Worl
     found = line(ran)
     assert ran.code == 0
     assert (found["state"], found["peer"]["state"], found["mode"]) == ("replica", "source", "asynchronous")
-    assert (found["health"], found["in_sync"]) == ("unknown", True)
+    assert (found["health"], found["in_sync"]) == ("unknown", None)  # nothing tells whether the rpo is kept
+    compared = world.run("diff", LEDGER, "--exit-code")
+    assert (compared.code, "of 1 of 1 the rpo cannot be told" in compared.out) == (0, True)
     assert found["last_consistent_point"]["at"] is None
     assert found["peer"]["vendor"]["attached"] == 1
     assert (found["local"]["unverified"], found["peer"]["unverified"]) == (False, False)

@@ -44,6 +44,7 @@ SESSION_FIELDS: Mapping[str, Release] = MappingProxyType(
         "data_connection_state": _THIRD,
         "error_code": _THIRD,
         "parent_replication_session_id": _THIRD,
+        "replication_rule(rpo)": _FIRST,
         "witness_details": _WITNESSED,
     }
 )

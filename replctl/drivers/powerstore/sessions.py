@@ -106,6 +106,7 @@ def session_seen(row: Row, around: Surroundings) -> Observation:
         resource=row.text("local_resource_id"),
         counterpart=row.text("remote_resource_id"),
         point=_point(row, vendor, said, around),
+        promised_seconds=words.RPOS.get(_rpo(row) or ""),
         progress=_progress(row, around.clock),
         link=words.link_of(
             row.text("data_connection_state"), remote.text("data_connection_state") if remote else None
@@ -156,6 +157,7 @@ def _vendor(row: Row, remote: Row | None) -> Mapping[str, Scalar]:
     shown.update((name, row.values.get(name)) for name in _SHOWN)
     witness = _witness(row)
     shown["witness"], shown["witness_state"] = witness.get("witness_name"), witness.get("state")
+    shown["replication_rule_rpo"] = _rpo(row)
     shown["remote_system"] = remote.text("name") if remote else None
     shown["remote_system_state"] = remote.text("state") if remote else None
     return MappingProxyType({name: _printable(value) for name, value in shown.items()})
@@ -165,6 +167,13 @@ def _witness(row: Row) -> Mapping[str, Any]:
     """What the array says of the session's witness; empty where it has none."""
     details = row.values.get("witness_details")
     return details if isinstance(details, Mapping) else {}
+
+
+def _rpo(row: Row) -> str | None:
+    """The word of the rule that made the session; the destination need not name it (CP §6)."""
+    rule = row.values.get("replication_rule")
+    word = rule.get("rpo") if isinstance(rule, Mapping) else None
+    return word if isinstance(word, str) else None
 
 
 def _brief(row: Row) -> str:
@@ -192,6 +201,7 @@ def strange_words(rows: Iterable[Row], remotes: Iterable[Row]) -> set[tuple[str,
         found.update(words.translate(session_words(row)).strange)
         _add_strange(found, "data_connection_state", row.text("data_connection_state"), words.CONNECTIONS)
         _add_strange(found, "local_resource_state", row.text("local_resource_state"), words.RESOURCE_STATES)
+        _add_strange(found, "rpo", _rpo(row), words.RPOS)
         witness = _witness(row).get("state")
         _add_strange(found, "witness_state", None if witness is None else str(witness), words.WITNESSES)
     for remote in remotes:

@@ -264,6 +264,20 @@ WITNESSES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# What a replication rule asks for, in seconds (CP §11).
+RPOS: Mapping[str, float] = MappingProxyType(
+    {
+        "Zero": 0.0,
+        "Five_Minutes": 300.0,
+        "Fifteen_Minutes": 900.0,
+        "Thirty_Minutes": 1800.0,
+        "One_Hour": 3600.0,
+        "Six_Hours": 21_600.0,
+        "Twelve_Hours": 43_200.0,
+        "One_Day": 86_400.0,
+    }
+)
+
 # The vendor's words that stand for ours where it has a distinct one (R74); an end without a session has none.
 ROLE_AND_STATE: Mapping[State, tuple[str, str]] = MappingProxyType(
     {
