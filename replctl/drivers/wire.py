@@ -241,14 +241,16 @@ class Wire:
     ) -> tuple[Answer, Stream | None]:
         """Send a read whose answer goes on. A success comes with its stream, which the caller must close.
 
-        Always on a connection of its own. Raises as `send` does.
+        Always on a connection of its own. Its beginning is waited for as any answer is, and what comes after it for
+        `idle_seconds`: where nothing happens, nothing is said. Raises as `send` does.
         """
         self._refuse_in_vain(look)
         course, made = Course(self._clock), self._take()
         stream: Stream | None = None
         try:
-            message = self._build(made, request, sign_in, fresh=True, course=course)
-            with self._network.until(self._patience(look), look.cancel):
+            message = self._build(made, request, sign_in, fresh=True, course=course, goes_on=True)
+            begins = min(self._patience(look), self._clock.monotonic() + self._read_seconds(request))
+            with self._network.until(begins, look.cancel):
                 response = made.transport.handle_request(message)
                 if response.is_success:
                     stream = Stream(
@@ -303,13 +305,24 @@ class Wire:
             return look.deadline
         return min(look.deadline, self._clock.monotonic() + look.silence_seconds)
 
+    def _read_seconds(self, request: Request) -> float:
+        return request.read_timeout_seconds or self._connection.read_timeout_seconds
+
     def _build(
-        self, made: _Made, request: Request, sign_in: Mapping[str, str], *, fresh: bool, course: Course
+        self,
+        made: _Made,
+        request: Request,
+        sign_in: Mapping[str, str],
+        *,
+        fresh: bool,
+        course: Course,
+        goes_on: bool = False,
     ) -> httpx.Request:
         if not request.path.startswith("/"):
             raise ValueError(f"{request.path!r} is not a path on the backend")
-        read = request.read_timeout_seconds or self._connection.read_timeout_seconds
-        timeout = httpx.Timeout(read, connect=self._connection.connect_timeout_seconds)
+        seconds = self._read_seconds(request)
+        read = None if goes_on else seconds  # else a silence that a stream is allowed would end it
+        timeout = httpx.Timeout(seconds, connect=self._connection.connect_timeout_seconds, read=read)
         extensions: dict[str, Any] = {"timeout": timeout.as_dict(), "trace": course, FRESH: fresh}
         if made.tls.server_name is not None:
             extensions["sni_hostname"] = made.tls.server_name

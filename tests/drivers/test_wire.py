@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -437,3 +438,40 @@ def test_an_authority_of_nothing_is_not_the_system_s(site: Site) -> None:
     server = site.server(always(reply(200, {})))
     error = site.caller(server, tls=Tls(ca_pem="")).fails(READ, errors.TlsFailed)
     assert "cannot be read" in error.message
+
+
+BEGINS_SECONDS = 0.1  # of real time, as all of a stream is
+
+
+def opened(site: Site, answer: Any, idle_seconds: float = 20.0) -> Iterator[bytes]:
+    """The lines of an answer that goes on, asked of who must begin to answer soon."""
+    caller = site.caller(site.server(always(answer)), read_timeout_seconds=BEGINS_SECONDS)
+    look = caller.look()
+    stream = caller.client.stream(
+        "/things", params={}, operation="watch", look=look, idle_seconds=idle_seconds
+    )
+    with closing(stream):
+        yield from stream.lines(look)
+
+
+def with_a_pause(peer: Peer) -> None:
+    peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n")
+    threading.Event().wait(3 * BEGINS_SECONDS)
+    peer.send(b"4\r\ntwo\n\r\n0\r\n\r\n")
+
+
+def test_a_stream_may_be_silent_for_longer_than_an_answer_may_take_to_begin(site: Site) -> None:
+    """A cluster where nothing happens says so each minute only."""
+    assert list(opened(site, with_a_pause)) == [b"one", b"two"]
+
+
+def test_a_stream_that_is_silent_for_too_long_has_ended(site: Site) -> None:
+    lines = opened(site, with_a_pause, idle_seconds=BEGINS_SECONDS)
+    assert next(lines) == b"one"
+    with pytest.raises(errors.TimedOut):
+        next(lines)
+
+
+def test_a_stream_that_does_not_begin_is_given_up_as_any_answer_is(site: Site) -> None:
+    with pytest.raises(errors.TimedOut):
+        next(opened(site, lambda peer: peer.hang()))
