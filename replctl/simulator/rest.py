@@ -239,8 +239,7 @@ class Api:
     ) -> Reply | Command:
         command = self._world.act(end, action, body, now)
         refusal = command.refusal
-        if refusal is None:
-            logged.took_effect(now)
+        logged.effect = refusal is None
         if not _is_async(request.query):
             return command
         direct = self._conditions.assume["refusal_place"] == "direct"
@@ -263,7 +262,7 @@ class Api:
         refusal = patch_resource(self._world, row.it, _read_json(request), now)
         if refusal is not None:
             return _refusal_reply(refusal)
-        logged.took_effect(now)
+        logged.effect = True
         return Reply(204)
 
     def _hold(self, command: Command, is_serving: Callable[[], bool]) -> bool:

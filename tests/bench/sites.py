@@ -38,9 +38,10 @@ PAGE = f"replication_session?select=id,state,role,resource_type,last_sync_timest
 
 
 @contextmanager
-def simulated(directory: Path, replications: int) -> Iterator[Mapping[str, Any]]:
-    """Two arrays in another process; gives what it said when it was ready: `arrays`, `control`."""
-    command = [REPLCTL, "simulate", "--dir", str(directory), "--replications", str(replications)]
+def simulated(directory: Path, replications: int, vendor: str = "powerstore") -> Iterator[Mapping[str, Any]]:
+    """Two arrays, or clusters, in another process; gives what it said when it was ready: `arrays`, `control`."""
+    asked = ["--dir", str(directory), "--replications", str(replications), "--vendors", vendor]
+    command = [REPLCTL, "simulate", *asked]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from scenarios.test_crashes import crashed, open_operations
 from scenarios.test_unplanned import lose_the_source, printed
-from worlds import LEDGER, StormClock, World, a_world
+from storms import StormClock
+from worlds import LEDGER, World, a_world
 
 from replctl.bootstrap import Services, assemble
 from replctl.cli import documents

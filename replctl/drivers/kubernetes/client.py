@@ -29,7 +29,7 @@ from replctl.drivers.answers import LOOK_FIRST
 from replctl.drivers.http import Answer, BackendClient, Connection, Json, Stream
 from replctl.drivers.kubernetes import objects
 from replctl.drivers.kubernetes.access import Access
-from replctl.drivers.kubernetes.objects import Body, Listing, Misshapen, Resource, Seen, part, text
+from replctl.drivers.kubernetes.objects import Body, Essence, Listing, Misshapen, Resource, Seen, part, text
 from replctl.drivers.kubernetes.statuses import DIALECT, INVALID, Expired, NoSuchPath, NoSuchPathForChange
 from replctl.resilience import BreakerBoard, Budget, Look
 
@@ -102,20 +102,27 @@ class KubernetesClient:
         return self._shaped(lambda: Seen.of(resource, answer.body), operation)
 
     def list(
-        self, resource: Resource, look: Look, *, namespace: str = "", name: str = "", labels: str = ""
+        self,
+        resource: Resource,
+        look: Look,
+        *,
+        namespace: str = "",
+        name: str = "",
+        labels: str = "",
+        essence: Essence = objects.whole,
     ) -> Listing:
         """All objects of a kind at one version: of one namespace or of all, of one name, that bear the labels.
 
-        Asked for in pages; a list whose version is dropped between its pages is begun again. Raises Expired when
-        that happens each time.
+        Asked for in pages, of which one at a time is held whole: what is kept of each object is its `essence`. A list
+        whose version is dropped between its pages is begun again. Raises Expired when that happens each time.
         """
         params: Params = {"limit": PAGE_SIZE, **selectors(name, labels)}
         for _ in range(MOST_LISTS - 1):
             try:
-                return self._pages(resource, namespace, params, look)
+                return self._pages(resource, namespace, params, look, essence)
             except Expired:
                 continue
-        return self._pages(resource, namespace, params, look)
+        return self._pages(resource, namespace, params, look, essence)
 
     def count(self, resource: Resource, look: Look) -> int | None:
         """How many objects of a kind there are, by one request that the store behind the API server must answer.
@@ -210,14 +217,16 @@ class KubernetesClient:
 
     # -- pages -----------------------------------------------------------------------------------------------
 
-    def _pages(self, resource: Resource, namespace: str, params: Params, look: Look) -> Listing:
+    def _pages(
+        self, resource: Resource, namespace: str, params: Params, look: Look, essence: Essence
+    ) -> Listing:
         path, operation = resource.path(namespace), f"list {resource.plural}"
         found: list[Seen] = []
         tokens: set[str] = set()
         while True:
             answer = self._read(path, params, operation, look, resource)
             page, version, token = self._shaped(partial(_page, resource, part(answer.body)), operation)
-            found.extend(page)
+            found.extend(each.kept(essence) for each in page)
             if not token:
                 return Listing(tuple(found), version)
             if token in tokens:

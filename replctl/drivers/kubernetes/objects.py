@@ -6,14 +6,17 @@ what it was. Status and finalizers are their controllers': a change that touches
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Self
 from urllib.parse import quote
 
 Body = Mapping[str, Any]
 NO_BODY: Body = MappingProxyType({})
+Essence = Callable[[Body], Body]
+"""What is kept of an object that is one of very many."""
+_NOT_READ = frozenset({"managedFields"})
 _THEIRS = frozenset({"uid", "resourceVersion", "name", "namespace", "generateName", "finalizers"})
 
 
@@ -102,6 +105,11 @@ class Seen:
         """Whether it was deleted and waits for its finalizers."""
         return "deletionTimestamp" in self.metadata
 
+    def kept(self, essence: Essence) -> Seen:
+        """The same with less of its body."""
+        body = essence(self.body)
+        return self if body is self.body else replace(self, body=body)
+
     def is_same(self, other: Seen) -> bool:
         """Whether it is the same object, changed or not: names are used again, a uid never is."""
         return self.uid == other.uid
@@ -115,11 +123,25 @@ class Listing:
     version: str
 
 
+def whole(body: Body) -> Body:
+    return body
+
+
+def readable(body: Body) -> Body:
+    """All but the book of who wrote which field: it is half of an object, and nobody reads it."""
+    metadata = part(body, "metadata")
+    if _NOT_READ.isdisjoint(metadata):
+        return body
+    return {**body, "metadata": {key: value for key, value in metadata.items() if key not in _NOT_READ}}
+
+
 def part(body: Any, *keys: str) -> Body:
     """The table at the end of a path of keys; an empty one where there is none."""
     for key in keys:
-        body = body.get(key) if isinstance(body, Mapping) else None
-    return body if isinstance(body, Mapping) else NO_BODY
+        body = body.get(key) if type(body) is dict or isinstance(body, Mapping) else None
+    return (
+        body if type(body) is dict or isinstance(body, Mapping) else NO_BODY
+    )  # JSON's own type first: it is quick
 
 
 def text(body: Body, key: str) -> str:

@@ -29,7 +29,7 @@ from replctl.core.errors import (
 )
 from replctl.drivers.http import Stream
 from replctl.drivers.kubernetes.client import KubernetesClient, Params, selectors
-from replctl.drivers.kubernetes.objects import Listing, Misshapen, Resource, Seen, part, text
+from replctl.drivers.kubernetes.objects import Essence, Listing, Misshapen, Resource, Seen, part, text, whole
 from replctl.drivers.kubernetes.statuses import GONE, TOO_NEW, Expired, Status
 from replctl.resilience import Look, NotAsked
 
@@ -75,12 +75,16 @@ Told: TypeAlias = Snapshot | Change
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What is watched: a kind, in one namespace or in all, one name of it, those that bear labels."""
+    """What is watched: a kind, in one namespace or in all, one name of it, those that bear labels.
+
+    Of each object its `essence` is told.
+    """
 
     resource: Resource
     namespace: str = ""
     name: str = ""
     labels: str = ""
+    essence: Essence = whole
 
 
 def watch(
@@ -171,6 +175,7 @@ class _Watch:
             namespace=subject.namespace,
             name=subject.name,
             labels=subject.labels,
+            essence=subject.essence,
         )
         first, self._first = self._first, False
         self._version = listing.version
@@ -218,7 +223,8 @@ class _Watch:
             self._version = version
             return None
         try:
-            change = Change(Kind(word), Seen.of(self._subject.resource, body))
+            seen = Seen.of(self._subject.resource, body)
+            change = Change(Kind(word), seen.kept(self._subject.essence))
         except Misshapen as error:
             raise self._odd(str(error)) from None
         except ValueError:

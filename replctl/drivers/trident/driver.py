@@ -48,6 +48,7 @@ from replctl.drivers.trident.ontap import Ontap, OntapSignIn, error_message
 from replctl.drivers.trident.promotions import Promotion
 from replctl.drivers.trident.reading import ATTACHMENTS, CLAIMS, MIRRORS, Reader
 from replctl.drivers.trident.recipe import TridentRecipe
+from replctl.drivers.trident.translations import Made, Translated, translate
 from replctl.resilience import BreakerBoard, Budget, Look
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class TridentDriver:
         self._opened: tuple[Access, KubernetesClient] | None = None
         self._version: str | None = None
         self._kept = {resource: Kept(resource, clock) for resource in (MIRRORS, CLAIMS)}
+        self._translated: Made = {}  # of the objects that are kept
         self._watched: set[str] = set()  # claims of promotions that were seen step by step
 
     @classmethod
@@ -240,7 +242,7 @@ class TridentDriver:
             copies = self._copies(reader, look)
             found = Lookup(reader, self._parallel, look, self._notice, copies).find(ends)
             relationships = asked.result()
-        read = [each for each in found.values() if isinstance(each, Found)]
+        read = {end: each for end, each in found.items() if isinstance(each, Found)}
         around = Surroundings(
             backend=self._backend,
             read_at=copies.heard_at or self._clock.now(),
@@ -248,10 +250,13 @@ class TridentDriver:
             attached=self._attached(reader, look) if read else None,
             relationships=relationships,
         )
-        for field, value in sorted(mirrors.strange_words(each.mirror for each in read)):
+        translated = translate(read, around, self._translated)
+        if copies.mirrors is not None:  # these objects will be there again
+            self._translated = translated
+        for field, value in sorted({pair for each in translated.values() for pair in each.strange}):
             self._notice("translation", f"{field}={value}")
         return {
-            end: self._seen(end, each, around, look) if isinstance(each, Found) else each
+            end: self._seen(end, translated[end], around, look) if isinstance(each, Found) else each
             for end, each in found.items()
         }
 
@@ -262,8 +267,8 @@ class TridentDriver:
             return NO_COPIES
         return Copies(mirrors, self._kept[CLAIMS].copy())
 
-    def _seen(self, end: End, found: Found, around: Surroundings, look: Look) -> Observation:
-        seen = mirrors.mirror_seen(end, found.mirror, found.claim, around)
+    def _seen(self, end: End, made: Translated, around: Surroundings, look: Look) -> Observation:
+        found, seen = made.found, made.seen
         kept = seen.as_of is not None and around.read_at - seen.as_of < HISTORY_SECONDS
         if seen.unproven and seen.claim is not None and kept and self._was_watched(found.mirror, look):
             return mirrors.mirror_seen(end, found.mirror, found.claim, around, watched=True)

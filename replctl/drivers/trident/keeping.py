@@ -15,11 +15,11 @@ from replctl.clock import Clock
 from replctl.drivers.kubernetes.client import KubernetesClient
 from replctl.drivers.kubernetes.objects import Body, Resource, Seen
 from replctl.drivers.kubernetes.watching import Kind, Mark, Snapshot, Subject, Told, follow
+from replctl.drivers.trident.reading import essence_of
 from replctl.resilience import Look
 
 Key = tuple[str, str]  # namespace, name
 FRESH_SECONDS = 75.0  # a bookmark comes each minute; after so long without a word somebody is asked
-BULKY = frozenset({"managedFields"})  # half of an object, and nobody reads it
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,11 @@ class Kept:
         Raises what `watching.watch` raises. What is told first of all is no change.
         """
         try:
-            with closing(follow(client, Subject(resource=self.resource), look)) as told:
+            subject = Subject(resource=self.resource, essence=essence_of(self.resource))
+            with closing(follow(client, subject, look)) as told:
                 for each in told:
                     keys = self._mark(each) if isinstance(each, Mark) else self._take(each)
+                    del each  # the next one may be long in coming, and this one all there is
                     if keys:
                         changed(keys)
         finally:
@@ -95,7 +97,7 @@ class Kept:
         with self._lock:
             if isinstance(told, Snapshot):
                 return self._replace(told)
-            seen = _slim(told.seen)
+            seen = told.seen
             kept = self._seen if self._seen is not None else {}
             if told.kind is Kind.DELETED:
                 kept.pop(_key(seen), None)
@@ -106,7 +108,8 @@ class Kept:
 
     def _replace(self, told: Snapshot) -> Collection[Key]:
         """Everything anew; the stream that goes on from it was not heard yet, and the list is as good."""
-        before, self._seen = self._seen, {_key(seen): _slim(seen) for seen in told.listing.items}
+        before, now = self._seen, {_key(seen): seen for seen in told.listing.items}
+        self._seen = {key: _same(before, key, seen) or seen for key, seen in now.items()}
         self._is_up = True
         self._note_time()
         if before is None:
@@ -125,12 +128,11 @@ def _key(seen: Seen) -> Key:
     return seen.namespace, seen.name
 
 
+def _same(before: Mapping[Key, Seen] | None, key: Key, seen: Seen) -> Seen | None:
+    """The object that is kept already, if it is still that: what was made of it stands."""
+    kept = before.get(key) if before is not None else None
+    return kept if _version(kept) == _version(seen) else None
+
+
 def _version(seen: Seen | None) -> tuple[str, str] | None:
     return None if seen is None else (seen.uid, seen.version)
-
-
-def _slim(seen: Seen) -> Seen:
-    metadata = {name: value for name, value in seen.metadata.items() if name not in BULKY}
-    return Seen(
-        seen.resource, {**seen.body, "metadata": metadata}, seen.name, seen.namespace, seen.uid, seen.version
-    )

@@ -170,7 +170,6 @@ def mirror_seen(
     )
     proven = wrong is None and (watched or _is_broken(mirror, backed, around))
     unproven = said.unproven and not proven
-    shown = _vendor(mirror, claim, around)
     return Observation(
         backend=around.backend,
         observed_at=around.read_at,
@@ -183,7 +182,7 @@ def mirror_seen(
         doubt=None if said.unproven and not unproven else _doubt(said, backed),
         unproven=unproven,
         claim=mirror.claimed if said.unproven and wrong is None else None,
-        in_use=_attached(shown),
+        in_use=attached_to(claim, around),
         word=_word(mirror, vendor),
         sentence=_sentence(mirror, said, wrong),
         identity=mirror.uid or None,
@@ -192,7 +191,7 @@ def mirror_seen(
         point=_point(mirror, backed, around) if replica else None,
         permits=PERMITS.get(said.state, frozenset()) if said.state is not None else frozenset(),
         unsupported=_unsupported(end, mirror, vendor),
-        vendor=shown,
+        vendor=_vendor(mirror, claim, around),
     )
 
 
@@ -201,11 +200,6 @@ def _word(mirror: Mirror, vendor: words.MirrorWords) -> str:
         return words.said(vendor.state) if vendor.state else "none"
     nudged = text(part(mirror.body, "metadata", "annotations"), NUDGE)
     return words.NUDGED if nudged else words.NO_WORD
-
-
-def _attached(shown: Mapping[str, Scalar]) -> int | None:
-    attached = shown["attached"]
-    return attached if isinstance(attached, int) else None
 
 
 def _unsupported(end: End, mirror: Mirror, vendor: words.MirrorWords) -> str | None:
@@ -288,8 +282,6 @@ def _another_claim(end: End, mirror: Mirror) -> str | None:
 
 def _vendor(mirror: Mirror, claim: Body | None, around: Surroundings) -> Mapping[str, Scalar]:
     condition, metadata = mirror.condition, part(mirror.body, "metadata")
-    volume = text(part(claim, "spec"), "volumeName") if claim is not None else ""
-    attached = around.attached.get(volume, 0) if around.attached is not None and volume else None
     shown: dict[str, Scalar] = {
         "mirror": f"{mirror.namespace}/{mirror.name}",
         "spec_state": text(mirror.spec, "state"),
@@ -304,11 +296,22 @@ def _vendor(mirror: Mirror, claim: Body | None, around: Surroundings) -> Mapping
         "replication_policy": _policy(mirror) or None,
         "replication_schedule": text(condition, "replicationSchedule") or None,
         "pvc": mirror.claim or None,
-        "persistent_volume": volume or None,
-        "attached": attached,
+        "persistent_volume": _volume(claim) or None,
+        "attached": attached_to(claim, around),
         **_ways(claim or NO_BODY),
     }
     return MappingProxyType({name: _printable(value) for name, value in shown.items()})
+
+
+def _volume(claim: Body | None) -> str:
+    """The PersistentVolume of a claim; empty where it has none, or nothing is known of it."""
+    return text(part(claim, "spec"), "volumeName") if claim else ""
+
+
+def attached_to(claim: Body | None, around: Surroundings) -> int | None:
+    """How many have the volume of a claim attached; None is not known."""
+    volume = _volume(claim)
+    return around.attached.get(volume, 0) if around.attached is not None and volume else None
 
 
 def _whole(value: Any) -> int | None:
@@ -332,9 +335,9 @@ def attachments_by_volume(bodies: Iterable[Body]) -> Mapping[str, int]:
     return counted
 
 
-def strange_words(mirrors: Iterable[Mirror]) -> set[tuple[str, str]]:
+def strange_words(mirror: Mirror) -> frozenset[tuple[str, str]]:
     """The (field, value) that no table of ours knows, to be counted."""
-    return {pair for mirror in mirrors for pair in words.translate(mirror.words(None)).strange}
+    return frozenset(words.translate(mirror.words(None)).strange)
 
 
 def no_mirror(backend: str, claim: Body, read_at: float) -> Observation:

@@ -115,7 +115,7 @@ class Api:
             return _refusal(refused)
         finally:
             if store.revision != before:
-                logged.took_effect(now)
+                logged.effect = True
                 self._catch_up(now)
                 self._clock.wake()
 

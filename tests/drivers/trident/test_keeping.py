@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from replctl.core.errors import Interrupted
 from replctl.core.model import End, Observation, State
 from replctl.drivers.trident import TridentDriver
 from replctl.drivers.trident.keeping import FRESH_SECONDS, Kept
+from replctl.drivers.trident.mirrors import Mirror, Surroundings, mirror_seen
 from replctl.drivers.trident.reading import MIRRORS
 from replctl.resilience import Look
 
@@ -65,13 +67,13 @@ class Keeping:
         self.kept.follow(self._client, look, lambda keys: self.changed.append(set(keys)))
 
     def annotate(self, value: str, name: str = "ledger-dr") -> None:
-        self.estate.west.patch(f"{MIRRORS_PATH}/{name}", {"metadata": {"annotations": {"v": value}}})
+        self.estate.west.patch(f"{MIRRORS_PATH}/{name}", {"metadata": {"annotations": {"replctl/v": value}}})
 
     def value(self) -> str | None:
         copy = self.kept.copy()
         if copy is None:
             return None
-        found: str = copy.bodies[LEDGER]["metadata"].get("annotations", {}).get("v", "")
+        found: str = copy.bodies[LEDGER]["metadata"].get("annotations", {}).get("replctl/v", "")
         return found
 
 
@@ -217,3 +219,37 @@ def test_a_copy_that_lacks_one_does_not_stand_for_the_list(driver: TridentDriver
     told, asked = see(driver, world, kept=True)
     assert "no-such" in asked
     assert told[GONE].state is not None
+
+
+def test_what_did_not_change_is_translated_once_and_what_did_at_once(
+    driver: TridentDriver, world: World
+) -> None:
+    """By a look whose copy was heard again since: only the time is new. Whoever attaches the volume is seen."""
+    before = see(driver, world, kept=True)[0][END]
+    world.control.advance(61)  # a bookmark comes
+    later = until(
+        lambda: (now := see(driver, world, kept=True)[0][END]).observed_at > before.observed_at and now
+    )
+    assert later.vendor is before.vendor
+    assert later == replace(before, observed_at=later.observed_at, point=later.point)
+    assert later.point is not None
+    assert later.point.read_at == later.observed_at
+
+    world.control.attach(WEST, "bank", "ledger-data")
+    assert (before.in_use, see(driver, world, kept=True)[0][END].in_use) == (0, 1)
+
+    admin = Cluster(world.simulator, WEST)
+    admin.patch(f"{MIRRORS_PATH}/ledger-dr", {"spec": {"state": "promoted"}})
+    admin.connection.close()
+    until(lambda: see(driver, world, kept=True)[0][END].state is not State.REPLICA)
+
+
+def test_of_many_no_more_is_kept_than_is_read(keeping: Keeping) -> None:
+    copy = keeping.kept.copy()
+    assert copy is not None
+    body = copy.bodies[LEDGER]
+    assert body.keys() == {"metadata", "spec", "status"}
+    assert "finalizers" not in body["metadata"]
+    seen = mirror_seen(END, Mirror(body), None, Surroundings(backend=WEST, read_at=0.0))
+    whole = keeping.estate.mirror(keeping.estate.west)
+    assert seen == mirror_seen(END, Mirror(whole), None, Surroundings(backend=WEST, read_at=0.0))
