@@ -22,7 +22,7 @@ help:
 	@echo "make demo      watch a failover between two simulated sites, of both vendors"
 	@echo "make test      run every test"
 	@echo "make check     format, lint, types, import contracts, tests, freshness: what a change must pass"
-	@echo "make check-tools  try it with kubectl, Prometheus and systemd, which it needs"
+	@echo "make check-tools  try it with kubectl, Prometheus, systemd, zsh and fish, which it needs"
 	@echo "make fix       format, and mend what ruff can mend"
 	@echo "make generate  write the generated files anew"
 	@echo "make bench     measure start-up, looks, the simulator and the daemon against their budgets"
@@ -43,11 +43,16 @@ test: $(DEV)
 check: format lint types test
 
 # Apart from the tests, which want nothing but Python and make: this wants other people's tools, and fails without.
-TOOLS := kubectl=kubernetes-client promtool=prometheus prometheus=prometheus systemd-analyze=systemd mandoc=mandoc
+TOOLS := kubectl=kubernetes-client promtool=prometheus prometheus=prometheus systemd-analyze=systemd mandoc=mandoc \
+	zsh=zsh fish=fish
+BASH_COMPLETION := /usr/share/bash-completion/bash_completion
 check-tools: $(DEV)
 	@for tool in $(TOOLS); do command -v "$${tool%=*}" >/dev/null || { \
 		echo "check-tools needs $${tool%=*} (Debian, Ubuntu: apt-get install $${tool#*=})" >&2; exit 2; }; done
-	$(BIN)/pytest -q tests/tools/kubectl.py tests/tools/mandoc.py tests/tools/prometheus.py tests/tools/promtool.py tests/tools/systemd.py
+	@test -r $(BASH_COMPLETION) || { \
+		echo "check-tools needs $(BASH_COMPLETION) (Debian, Ubuntu: apt-get install bash-completion)" >&2; exit 2; }
+	$(BIN)/pytest -q tests/tools/kubectl.py tests/tools/mandoc.py tests/tools/prometheus.py tests/tools/promtool.py \
+		tests/tools/shells.py tests/tools/systemd.py
 
 format: $(DEV)
 	$(BIN)/ruff format --check

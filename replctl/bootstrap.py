@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
 from replctl.clock import Cancel, Clock
-from replctl.core.errors import InvalidConfiguration
+from replctl.core.errors import InvalidConfiguration, ReplctlError
 from replctl.core.events import Noticed, Report, to_all
 from replctl.core.hooks import Hook, HookSet, Ran, readable, too_long
 from replctl.core.model import End, Observation, Replication, Who
@@ -36,6 +36,8 @@ from replctl.settings import (
 )
 from replctl.store.sqlite import SqliteStore
 from replctl.tally import Tally
+
+OPERATIONS_OFFERED = 100  # open ones, by completion
 
 
 class Backend(Driver, Inspected, Protocol):
@@ -68,6 +70,28 @@ class Services:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def keep_names(self, replications: Iterable[Replication], states: Mapping[str, str]) -> None:
+        """Keep the names of these for completion, if there is a store; what cannot be kept is not worth a word.
+
+        `states` are in a word each, by key, of those that were looked at.
+        """
+        from replctl.store import names
+
+        try:
+            if not self.store.is_there():
+                return
+            operations = self.store.operations(open_only=True, limit=OPERATIONS_OFFERED)
+        except ReplctlError:
+            return
+        names.keep(
+            self.settings.state_dir,
+            self.settings.config_path,
+            replications=replications,
+            backends=self.settings.backends,
+            states=states,
+            operations=operations,
+        )
 
     def close(self) -> None:
         self.engine.close()

@@ -71,10 +71,19 @@ def pages() -> set[str]:
     return {f"share/man/{path.relative_to(ROOT / 'man')}" for path in (ROOT / "man").rglob("*.[1-9]")}
 
 
-def test_the_wheel_puts_the_manual_where_man_looks(wheel: zipfile.ZipFile) -> None:
-    data = {name.partition(".data/data/")[2] for name in wheel.namelist() if ".data/" in name}
-    assert data == pages()
-    assert {"share/man/man1/replctl.1", "share/man/man5/replctl-config.5"} < data
+COMPLETIONS = {
+    "share/bash-completion/completions/replctl": "completions/replctl.bash",
+    "share/zsh/site-functions/_replctl": "completions/_replctl",
+    "share/fish/vendor_completions.d/replctl.fish": "completions/replctl.fish",
+}
+
+
+def test_the_wheel_puts_manual_and_completion_where_man_and_the_shells_look(wheel: zipfile.ZipFile) -> None:
+    data = {name.partition(".data/data/")[2]: name for name in wheel.namelist() if ".data/" in name}
+    assert data.keys() == pages() | COMPLETIONS.keys()
+    for installed, made in COMPLETIONS.items():
+        assert wheel.read(data[installed]) == (ROOT / made).read_bytes()
+    assert {"share/man/man1/replctl.1", "share/man/man5/replctl-config.5"} < data.keys()
 
 
 def pip() -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from replctl.cli import documents, groups, names, screens
+from replctl.cli import documents, groups, names, offering, screens
 from replctl.cli.contradicting import Contradictions
 from replctl.cli.failures import failure_of, unexpected
 from replctl.cli.lines import dim, line
@@ -335,6 +335,7 @@ def show(
     not begun.
     """
     output = session.output
+    session.states.update(offering.of_results(results))
     pasteable = [_with_config(session, each) for each in results]
     told = False
     if output.format.is_document:

@@ -52,7 +52,9 @@ def status(
 
         def look(began_at: float) -> StatusReport:
             request = Request(probe=looking.probe, cancel=session.interrupts.cancel, began_at=began_at)
-            return session.services.engine.status(which, request)
+            report = session.services.engine.status(which, request)
+            session.states.update(report.states_shown)
+            return report
 
         if every_seconds is not None:
             from replctl.cli import watching

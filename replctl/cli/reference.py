@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from replctl.cli import manual, schemas
+from replctl.cli import manual, schemas, shells
 from replctl.core import states
 from replctl.core.guards import GUARDS
 from replctl.core.outcomes import CODES, MEANINGS, ExitCode, Outcome
@@ -129,8 +129,10 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
 
 def files() -> Mapping[str, str]:
     """What is written, by its path in the source tree."""
+    from replctl.cli.app import command
+
     pages = {each.path: each.text for each in manual.pages(ERRORS, ENDINGS)}
-    return {PAGE: page(), **schemas.files(), **pages}
+    return {PAGE: page(), **schemas.files(), **shells.files(command()), **pages}
 
 
 def page() -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from replctl.cli import offering
 from replctl.cli.lines import Line
 from replctl.cli.options import Common, Confirming, Looking
 from replctl.cli.output import Output
@@ -32,7 +33,10 @@ YES = ("y", "Y", "yes", "YES", "Yes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """Everything of one command; `reports` are what it saw of many, for its metrics."""
+    """Everything of one command; `reports` are what it saw of many, for its metrics.
+
+    `states` are how it saw local ends, by key, for completion.
+    """
 
     here: Surroundings
     common: Common
@@ -42,6 +46,7 @@ class Session:
     services: Services
     who: Who
     reports: list[StatusReport] = field(default_factory=list)
+    states: dict[str, str] = field(default_factory=dict)
 
     @property
     def now(self) -> float:
@@ -122,7 +127,7 @@ def _opened(
         progress.log = _log(output, services.secrets)
         here.learned.redact = services.secrets.redact
         here.learned.state_dir = services.settings.state_dir
-        yield Session(
+        session = Session(
             here=here,
             common=common,
             output=output,
@@ -131,6 +136,10 @@ def _opened(
             services=services,
             who=who,
         )
+        try:
+            yield session
+        finally:
+            offering.keep(session)
 
 
 def _log(output: Output, secrets: Secrets) -> Report | None:

@@ -1,233 +1,158 @@
-"""Completion scripts for bash, zsh and fish, written from the command tree; pure.
+"""What completion is made of: the grammar that answers TAB, from the command tree, and a script for each shell; pure.
 
-A place is where one is in the tree: nothing, `promote`, `op`, `op wait`. Each script finds the place from the words
-before the cursor, and offers what belongs there.
+The scripts hold nothing of the tree: they hand the line to `replctl __complete` (see `replctl.completing`) and show
+what it offers, so that a script which was installed once fits every version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from replctl.cli.helping import LONGEST_SENTENCE
+from replctl.cli.options import HEADINGS, Choosing
 from replctl.cli.output import Colour, Format
+from replctl.completing.answering import COMMAND, DIRECTORIES, FILES
+from replctl.completing.offers import DIRECTORY, FILE, LIST, NAME, SELECTOR, WORDS
 
-FILES = ("--config", "--dir")
-VALUES: Mapping[str, tuple[str, ...]] = {
-    "--output": tuple(Format),
-    "--color": tuple(Colour),
-    "SHELL": ("bash", "zsh", "fish"),
+GRAMMAR = "replctl/completing/grammar.txt"
+TEXT = "text"
+DURATIONS = f"{WORDS}30s 2m 5m 30m 1h"
+
+# What is offered as a value, by the option, or else by the metavar of an option or argument. A new one must choose.
+BY_OPTION: Mapping[str, str] = {
+    "--namespace": "namespace",
+    "--to": "end",
+    "--survivor": "end",
+    "--every": f"{WORDS}5s 30s 1m",
+    "--for": f"{WORDS}4h 1d 7d",
+    "--snapshot": TEXT,
+    "--vendors": f"{LIST}powerstore trident",
+}
+BY_METAVAR: Mapping[str, str] = {
+    "NAME": NAME,
+    "ID": "operation",
+    "BACKEND": "backend",
+    "GROUP": "group",
+    "TERMS": SELECTOR,
+    "FILE": FILE,
+    "DIR": DIRECTORY,
+    "FORMAT": WORDS + " ".join(Format),
+    "WHEN": WORDS + " ".join(Colour),
+    "SHELL": f"{WORDS}bash zsh fish",
+    "DURATION": DURATIONS,
+    "BOUND": f"{LIST}unknown",
+    **dict.fromkeys(("TEXT", "REASON", "HOW", "URL", "N", "S", "X"), TEXT),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """`names` as typed; `value` says whether a value follows; `offers` are the values there are."""
-
-    names: tuple[str, ...]
-    help: str
-    value: bool
-
-    @property
-    def offers(self) -> tuple[str, ...]:
-        return next((VALUES[name] for name in self.names if name in VALUES), ())
-
-    @property
-    def is_file(self) -> bool:
-        return any(name in FILES for name in self.names)
+def grammar(tree: Any) -> str:
+    """The commands, options and values of a typer command tree, as `completing.grammar` reads them."""
+    return "\n\n".join(_paragraphs(tree, ())) + "\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What can stand at one place of the tree: commands or words with their help, and options."""
-
-    words: str
-    offers: tuple[tuple[str, str], ...]
-    options: tuple[Option, ...]
-
-
-def places(tree: Any) -> list[Place]:
-    """Every place of a typer command tree, the root first."""
-    return list(_walk(tree, ()))
-
-
-def _walk(node: Any, above: tuple[str, ...]) -> Iterator[Place]:
+def _paragraphs(node: Any, above: tuple[str, ...]) -> Iterator[str]:
     commands: Mapping[str, Any] = getattr(node, "commands", {})
-    offers = [(name, child.get_short_help_str(LONGEST_SENTENCE)) for name, child in commands.items()]
-    arguments = [each for each in node.params if each.param_type_name == "argument"]
-    offers += [(word, "") for each in arguments for word in VALUES.get(each.metavar or "", ())]
-    options = [_option(each) for each in node.params if each.param_type_name == "option"]
+    lines: list[tuple[str, ...]] = [("place", " ".join(above), node.get_short_help_str(LONGEST_SENTENCE))]
+    for each in node.params:
+        if each.param_type_name == "argument":
+            lines.append(("argument", _kind(each), "one" if each.nargs == 1 else "many"))
+    lines += [_option(each) for each in node.params if each.param_type_name == "option"]
     if not commands:
-        options.append(Option(("-h", "--help"), "Show this message and exit.", value=False))
-    yield Place(" ".join(above), tuple(offers), tuple(options))
+        lines.append(("option", "-h --help", "", "once", "Show this message and exit."))
+    yield "\n".join("\t".join(line) for line in lines)
     for name, child in commands.items():
-        yield from _walk(child, (*above, name))
+        yield from _paragraphs(child, (*above, name))
 
 
-def _option(parameter: Any) -> Option:
-    names = (*parameter.opts, *parameter.secondary_opts)
-    return Option(tuple(names), parameter.help or "", value=not (parameter.is_flag or parameter.count))
+def _option(parameter: Any) -> tuple[str, ...]:
+    flag = parameter.is_flag or parameter.count
+    manner = "again" if parameter.multiple or parameter.count else "once"
+    if getattr(parameter, "rich_help_panel", None) == HEADINGS[Choosing]:
+        manner = "chooses"
+    names = " ".join((*parameter.opts, *parameter.secondary_opts))
+    return ("option", names, "" if flag else _kind(parameter), manner, parameter.help or "")
 
 
-def _moves(known: Sequence[Place]) -> list[tuple[str, str]]:
-    """From a place, by a word, to a place: as `PLACE WORD` and the place that it leads to."""
-    inner = [place.words for place in known if place.words]
-    return [(f"{words.rpartition(' ')[0]} {words.rpartition(' ')[2]}", words) for words in inner]
+def _kind(parameter: Any) -> str:
+    if parameter.metavar == "NAME=VALUE":
+        return _assumptions()
+    decided = (BY_OPTION[name] for name in parameter.opts if name in BY_OPTION)
+    return next(decided, None) or BY_METAVAR[parameter.metavar]
 
 
-def _with_value(known: Sequence[Place]) -> list[Option]:
-    found = {option.names: option for place in known for option in place.options if option.value}
-    return list(found.values())
+def _assumptions() -> str:
+    from replctl.simulator.assumptions import ASSUMPTIONS
+
+    return WORDS + " ".join(f"{each.name}={value}" for each in ASSUMPTIONS for value in each.values)
 
 
-def bash(known: Sequence[Place]) -> str:
-    """For bash 3.2 and later, which macOS still has."""
-    return BASH.format(
-        moves="\n".join(f'            "{pattern}") place="{to}" ;;' for pattern, to in _moves(known)),
-        values="\n".join(_bash_value(option) for option in _with_value(known)),
-        places="\n".join(
-            f'        "{place.words}") offers="{_joined(word for word, _ in place.offers)}"\n'
-            f'            options="{_joined(name for each in place.options for name in each.names)}" ;;'
-            for place in known
-        ),
-    )
+def files(tree: Any) -> Mapping[str, str]:
+    """Every file that is generated, by its path in the source tree."""
+    scripts = {f"completions/{name}": SCRIPTS[shell] for shell, name in FILE_NAMES.items()}
+    return {GRAMMAR: grammar(tree), **scripts}
 
 
-def _bash_value(option: Option) -> str:
-    names = "|".join(option.names)
-    if option.is_file:
-        return f'        {names}) COMPREPLY=($(compgen -f -- "$cur")); return ;;'
-    return f'        {names}) COMPREPLY=($(compgen -W "{_joined(option.offers)}" -- "$cur")); return ;;'
+FILE_NAMES: Mapping[str, str] = {"bash": "replctl.bash", "zsh": "_replctl", "fish": "replctl.fish"}
 
-
-def _joined(words: Iterable[str]) -> str:
-    return " ".join(words)
-
-
-def zsh(known: Sequence[Place]) -> str:
-    return ZSH.format(
-        moves="\n".join(f'            "{pattern}") place="{to}" ;;' for pattern, to in _moves(known)),
-        values="\n".join(_zsh_value(option) for option in _with_value(known)),
-        places="\n".join(
-            f'        "{place.words}")\n'
-            f"            offers=({_joined(_described(*offer) for offer in place.offers)})\n"
-            f"            options=({_joined(_described(n, o.help) for o in place.options for n in o.names)}) ;;"
-            for place in known
-        ),
-    )
-
-
-def _zsh_value(option: Option) -> str:
-    names = "|".join(option.names)
-    if option.is_file:
-        return f"        {names}) _files; return ;;"
-    return f"        {names}) compadd -- {_joined(option.offers)}; return ;;"
-
-
-def _described(word: str, help: str) -> str:
-    escaped = help.replace("\\", "\\\\").replace(":", "\\:")
-    return _quoted(f"{word}:{escaped}")
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
-
-
-def fish(known: Sequence[Place]) -> str:
-    return FISH.format(
-        moves="\n".join(
-            f'            case "{pattern}"\n                set place "{to}"' for pattern, to in _moves(known)
-        ),
-        places="\n".join(each for place in known for each in _fish_place(place)),
-    )
-
-
-def _fish_place(place: Place) -> Iterator[str]:
-    head = f"complete -c replctl -n '__replctl_at \"{place.words}\"'"
-    for word, help in place.offers:
-        yield f"{head} -a {word} -d {_fish_quoted(help)}"
-    for option in place.options:
-        yield f"{head} {_joined(_fish_option(option))} -d {_fish_quoted(option.help)}"
-
-
-def _fish_option(option: Option) -> Iterator[str]:
-    for name in option.names:
-        yield f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}"
-    if option.value:
-        yield "-r -F" if option.is_file else f"-x -a {_fish_quoted(_joined(option.offers))}"
-
-
-def _fish_quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-SCRIPTS: Mapping[str, Callable[[Sequence[Place]], str]] = {"bash": bash, "zsh": zsh, "fish": fish}
-
-BASH = """\
-# bash completion for replctl, printed by `replctl completion bash`
+BASH = f"""\
+# bash completion for replctl, as `replctl completion bash` prints it
 _replctl() {{
-    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} place="" offers="" options="" i
+    local program=replctl offers IFS=$'\\n'
+    if [[ $1 == */replctl ]]; then program=${{1/#\\~\\//$HOME/}}; fi
     COMPREPLY=()
-    if [[ $cur == "=" ]]; then cur=""; elif [[ $prev == "=" ]]; then prev=${{COMP_WORDS[COMP_CWORD-2]}}; fi
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        case "$place ${{COMP_WORDS[i]}}" in
-{moves}
-        esac
-    done
-    case $prev in
-{values}
+    offers=$("$program" {COMMAND} bash "$COMP_WORDBREAKS" \\
+        "${{COMP_LINE:0:COMP_POINT}}" "${{COMP_LINE:COMP_POINT}}" </dev/null 2>/dev/null)
+    case $? in
+        0) COMPREPLY=($offers) ;;
+        {FILES}) compopt -o default 2>/dev/null || COMPREPLY=($(compgen -f -- "$2")) ;;
+        {DIRECTORIES}) compopt -o dirnames 2>/dev/null || COMPREPLY=($(compgen -d -- "$2")) ;;
     esac
-    case $place in
-{places}
-    esac
-    if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "$options" -- "$cur"))
-    else
-        COMPREPLY=($(compgen -W "$offers" -- "$cur"))
-    fi
 }}
 complete -F _replctl replctl
 """
 
-ZSH = """\
+ZSH = f"""\
 #compdef replctl
-# zsh completion for replctl, printed by `replctl completion zsh`
+# zsh completion for replctl, as `replctl completion zsh` prints it
 _replctl() {{
-    local place="" i
-    local -a offers options
-    for ((i = 2; i < CURRENT; i++)); do
-        case "$place ${{words[i]}}" in
-{moves}
-        esac
-    done
-    case ${{words[CURRENT-1]}} in
-{values}
+    local program=replctl code
+    local -a offers expl space
+    [[ $words[1] == */replctl ]] && program=${{${{(Q)words[1]}}/#\\~\\//$HOME/}}
+    offers=("${{(@f)$("$program" {COMMAND} zsh "$COLUMNS" $((CURRENT - 2)) \\
+        "${{(@Q)words[2,CURRENT-1]}}" "$PREFIX" "${{(@Q)words[CURRENT+1,-1]}}" </dev/null 2>/dev/null)}}")
+    code=$?
+    case $code in
+        0)
+            local -a offered=("${{(@)offers%%$'\\t'*}}") shown=("${{(@)offers#*$'\\t'}}")
+            [[ $RBUFFER == ' '* ]] && space=(-S '')
+            [[ -n $offers[1] ]] && _wanted offers expl offer compadd "$space[@]" -l -d shown -a offered ;;
+        {FILES}) [[ $PREFIX == -*=* ]] && compset -P 1 '*='; _files ;;
+        {DIRECTORIES}) [[ $PREFIX == -*=* ]] && compset -P 1 '*='; _files -/ ;;
+        *) return 1 ;;
     esac
-    case $place in
-{places}
-    esac
-    if [[ $PREFIX == -* ]]; then
-        _describe -o option options
-    else
-        _describe command offers
-    fi
 }}
 if [[ $funcstack[1] == _replctl ]]; then _replctl "$@"; else compdef _replctl replctl; fi
 """
 
-FISH = """\
-# fish completion for replctl, printed by `replctl completion fish`
-function __replctl_at
-    set -l place ""
-    for word in (commandline -opc)[2..-1]
-        switch "$place $word"
-{moves}
-        end
+FISH = f"""\
+# fish completion for replctl, as `replctl completion fish` prints it
+function __replctl_offers
+    set -l before (commandline -opc)
+    set -l current (commandline -ct)
+    set -l program replctl
+    string match -q -- '*/replctl' $before[1]; and set program $before[1]
+    set -l offers ($program {COMMAND} fish (math (count $before) - 1) $before[2..] "$current" </dev/null 2>/dev/null)
+    switch $status
+        case 0
+            string join -- \\n $offers
+        case {FILES} {DIRECTORIES}
+            set -l typed (string match -r -- '^-[^=]*=' "$current")
+            set -l paths (__fish_complete_path (string replace -- "$typed" '' "$current" | string trim -l -c '"\\''))
+            string join -- \\n "$typed"$paths
     end
-    test "$place" = "$argv[1]"
 end
-complete -c replctl -f
-{places}
+complete -c replctl -f -a '(__replctl_offers)'
 """
+
+SCRIPTS: Mapping[str, str] = {"bash": BASH, "zsh": ZSH, "fish": FISH}

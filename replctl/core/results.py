@@ -5,7 +5,7 @@ The outermost layer prints; everything below returns these. `None` seconds mean 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from replctl.core.journal import Drill, StepRecord
@@ -126,6 +126,11 @@ class ReplicationStatus:
     last_drill: Drill | None = None
     waiting: Waiting | None = None
 
+    @property
+    def state_shown(self) -> str:
+        """The state in one word, also where there is none or it is not known."""
+        return (self.state or self.state_note or StateNote.ABSENT).value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusReport:
@@ -142,6 +147,11 @@ class StatusReport:
         newer = {line.replication.key: line for line in lines}
         every = tuple(newer.get(line.replication.key, line) for line in self.replications)
         return replace(self, replications=every)
+
+    @property
+    def states_shown(self) -> Mapping[str, str]:
+        """The states of local ends in a word each, by key."""
+        return {line.replication.key: line.state_shown for line in self.replications}
 
     @property
     def exit_code(self) -> ExitCode:

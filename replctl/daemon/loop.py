@@ -297,6 +297,7 @@ class Daemon:
         self._file.prove()
         self._report = report
         self._discover()
+        self._services.keep_names(self._file.current.values(), report.states_shown)
         self._flush_now_and_then()
         return reconciling.sentence(findings)
 

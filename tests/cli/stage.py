@@ -247,6 +247,7 @@ class World:
     requests: list[Request] = field(default_factory=list)
     assembled: list[Mapping[str, Any]] = field(default_factory=list)
     broken: BaseException | None = None
+    states: Mapping[str, str] = field(default_factory=dict)
     during: Any = None
     state_dir: Path = Path("/nonexistent")
 
@@ -282,11 +283,15 @@ class Entries(dict[str, Replication]):
 
 class Services:
     def __init__(self, world: World, report: Any) -> None:
+        self.world = world
         self.replications = Entries({each.key: each for each in world.replications})
         self.engine = Engine(world, report)
         self.secrets = Secrets()
         self.store = Holds()
         self.settings = SimpleNamespace(state_dir=world.state_dir)
+
+    def keep_names(self, replications: object, states: Mapping[str, str]) -> None:
+        self.world.states = dict(states)
 
     def __enter__(self) -> Services:
         return self
