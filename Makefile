@@ -15,7 +15,7 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 
-.PHONY: help demo test check check-tools format lint types fix generate bench crash-points floor
+.PHONY: help demo test check check-tools format lint types fix generate bench crash-points fuzz floor
 .NOTPARALLEL:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make check-tools  try it with kubectl, Prometheus, systemd, zsh and fish, which it needs"
 	@echo "make fix       format, and mend what ruff can mend"
 	@echo "make generate  write the generated files anew"
+	@echo "make fuzz      play random runs against the oracle: SEED=FIRST RUNS=HOW_MANY"
 	@echo "make bench     measure start-up, looks, the simulator and the daemon against their budgets"
 	@echo "make crash-points  kill every verb at each of its points, which takes hours; EVERY=10 for each tenth"
 	@echo "make floor     run every test with the lowest versions that pyproject.toml admits"
@@ -78,6 +79,11 @@ bench: $(DEV)
 EVERY ?= 1
 crash-points: $(DEV)
 	$(BIN)/python tests/crashpoints.py --every $(EVERY)
+
+# Without SEED the first seed is drawn, and printed; a seed alone decides all of its run.
+RUNS ?= 100
+fuzz: $(DEV)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.runner $(if $(SEED),--seed $(SEED)) --runs $(RUNS)
 
 floor: | $(OWN_UV)
 	$(UV) venv --quiet --clear --python "$(PYTHON)" .venv-floor

@@ -6,12 +6,13 @@ simulator's control port. Waiting moves the world on, so that no test sleeps.
 
 from __future__ import annotations
 
+import heapq
 import io
 import json
 import os
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,30 @@ class SimulatorClock:
     def chance(self) -> float:
         with self._lock:
             return self._chance.random()
+
+
+class StormClock(SimulatorClock):
+    """The world's clock, on whose way things happen: each is done when its time has come, in order."""
+
+    def __init__(self, control: Any, seed: int) -> None:
+        super().__init__(control, seed)
+        self._due: list[tuple[float, int, Callable[[Cancel | None], None]]] = []
+        self._turn = threading.RLock()
+
+    def schedule(self, seconds: float, deed: Callable[[Cancel | None], None]) -> None:
+        heapq.heappush(self._due, (self.monotonic() + seconds, len(self._due), deed))
+
+    def forget(self) -> None:
+        self._due.clear()
+
+    def wait(self, seconds: float, cancel: Cancel | None = None) -> bool:
+        target = self.monotonic() + max(0.0, seconds)
+        with self._turn:
+            while self._due and self._due[0][0] <= target and not (cancel is not None and cancel.is_set):
+                at, _, deed = heapq.heappop(self._due)
+                super().wait(at - self.monotonic(), cancel)
+                deed(cancel)
+        return super().wait(target - self.monotonic(), cancel)
 
 
 @dataclass(frozen=True)

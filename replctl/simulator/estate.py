@@ -117,6 +117,7 @@ class Estate:
             "state": {f"k8s-{name}": self._state(entry, name) for name in SITES},
             "relationship": _named({name: self._relationship(volume) for name, volume in volumes.items()}),
             "writes": _named({name: writes(each) for name, each in written.items()}),
+            "written": _named({name: [list(each) for each in found] for name, found in written.items()}),
             "lost_writes": writes(lost),
             "lost_since": first_write(lost),
             "missing": _named({name: writes(each) for name, each in missing.items()}),

@@ -15,7 +15,7 @@ _CORRELATION_HEADER = "x-correlation-id"
 
 @dataclass(slots=True, eq=False)
 class Logged:
-    """One request; `status` is None while, or because, no answer was given."""
+    """One request; `status` is None while, or because, no answer was given. `effect_at`: when it took effect."""
 
     n: int
     array: str
@@ -27,6 +27,11 @@ class Logged:
     body: bytes
     status: int | None = None
     effect: bool = False
+    effect_at: float | None = None
+
+    def took_effect(self, at: float) -> None:
+        """It changed something, which may be long after it was sent."""
+        self.effect, self.effect_at = True, at
 
     def answered(self, reply: Reply, is_serving: bool) -> None:
         """Note the status of a reply, if it is one that reaches the client."""
@@ -46,6 +51,7 @@ class Logged:
             "correlation_id": self.correlation_id,
             "body": _read(self.body),
             "effect": self.effect,
+            "effect_at": self.effect_at,
         }
 
     @property

@@ -239,7 +239,8 @@ class Api:
     ) -> Reply | Command:
         command = self._world.act(end, action, body, now)
         refusal = command.refusal
-        logged.effect = refusal is None
+        if refusal is None:
+            logged.took_effect(now)
         if not _is_async(request.query):
             return command
         direct = self._conditions.assume["refusal_place"] == "direct"
@@ -262,7 +263,7 @@ class Api:
         refusal = patch_resource(self._world, row.it, _read_json(request), now)
         if refusal is not None:
             return _refusal_reply(refusal)
-        logged.effect = True
+        logged.took_effect(now)
         return Reply(204)
 
     def _hold(self, command: Command, is_serving: Callable[[], bool]) -> bool:

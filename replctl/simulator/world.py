@@ -175,8 +175,9 @@ class World:
         `sources`: arrays whose role says so; `source`: the only one, or None. `lost_writes`, `lost_since`:
         acknowledged writes that are in no copy which hosts use now, counting only sources within reach; `missing`,
         `missing_since`: those that are not in an array's own copy; `lost_at_failover`, `…_since`: those that the
-        last unplanned failover gave up. `both_wrote`: seconds in which hosts wrote on both sides. `consistent_at`:
-        when the data of the common base were taken, None while there is no complete copy. Times are world time.
+        last unplanned failover gave up. `written`: from when until when hosts wrote; `both_wrote`: seconds in which
+        they did on both sides. `consistent_at`: when the data of the common base were taken, None while there is no
+        complete copy. Times are world time.
         """
         self.settle(r, now)
         written = {array: r.copies[array].written(now) for array in ARRAYS}
@@ -193,6 +194,7 @@ class World:
             "writable": {array: self.is_writable(r.ends[array]) for array in ARRAYS},
             "testing": r.test is not None,
             "writes": {array: writes(written[array]) for array in ARRAYS},
+            "written": {array: [list(stretch) for stretch in written[array]] for array in ARRAYS},
             "lost_writes": writes(lost),
             "lost_since": first_write(lost),
             "missing": {array: writes(missing[array]) for array in ARRAYS},

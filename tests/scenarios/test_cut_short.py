@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from scenarios.test_crashes import crashed, open_operations
 from scenarios.test_unplanned import lose_the_source, printed
-from storms import StormClock
-from worlds import LEDGER, World, a_world
+from worlds import LEDGER, StormClock, World, a_world
 
 from replctl.bootstrap import Services, assemble
 from replctl.cli import documents

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from storms import StormClock
-from worlds import LEDGER, World
+from worlds import LEDGER, StormClock, World
 
 LONGEST_SECONDS = 2 * (1800.0 + 300.0)  # of two steps, each with its patience past the last progress
 FAILOVER = "/failover$"

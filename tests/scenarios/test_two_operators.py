@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 from scenarios.test_cut_short import proposed, services
-from storms import StormClock
-from worlds import LEDGER, Ran, World, a_world
+from worlds import LEDGER, Ran, StormClock, World, a_world
 
 from replctl.clock import Cancel
 from replctl.core.outcomes import ExitCode, Outcome

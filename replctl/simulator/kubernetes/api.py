@@ -115,7 +115,7 @@ class Api:
             return _refusal(refused)
         finally:
             if store.revision != before:
-                logged.effect = True
+                logged.took_effect(now)
                 self._catch_up(now)
                 self._clock.wake()
 
