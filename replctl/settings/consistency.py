@@ -6,12 +6,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from replctl.core.errors import Finding
 from replctl.settings.config import Config, Tls
 from replctl.settings.files import File
-from replctl.settings.origin import HIDDEN_KEY, Layers, Notice, OriginKind, Path
+from replctl.settings.origin import HIDDEN_KEY, MOST_TOLD, Layers, Notice, OriginKind, Path
 from replctl.settings.secrets import OWN_PREFIX, SOURCES
 
 OTHER_VARIABLES = frozenset({"REPLCTL_CONFIG"})
@@ -23,12 +24,15 @@ _SERVICE_VARIABLE = re.compile(
 
 def contradictions(layers: Layers, file: File) -> list[Finding]:
     """Mistakes between keys; judged on the raw tables, so that they are told beside all the others."""
-    found = list(_exposed_secrets((), layers.values, layers, file))
+    return list(islice(_contradictions(layers, file), MOST_TOLD + 1))
+
+
+def _contradictions(layers: Layers, file: File) -> Iterator[Finding]:
+    yield from _exposed_secrets((), layers.values, layers, file)
     backends = layers.values.get("backends")
     for name, backend in backends.items() if isinstance(backends, dict) else ():
         if isinstance(backend, dict) and backend.get("kind") == "trident":
-            found += _two_ways_in(("backends", name), backend, layers)
-    return found
+            yield from _two_ways_in(("backends", name), backend, layers)
 
 
 def _exposed_secrets(path: Path, value: Any, layers: Layers, file: File) -> Iterator[Finding]:

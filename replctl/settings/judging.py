@@ -9,9 +9,10 @@ from replctl.core.durations import DURATION_ALLOWED, InvalidDuration, parse_dura
 from replctl.core.errors import Finding, excerpt
 from replctl.core.names import NAME_ALLOWED, is_name
 from replctl.settings.mistakes import suggest
-from replctl.settings.yamlmarks import Leaf, Node, Row, Table
+from replctl.settings.yamlmarks import MOST_MISTAKES, Leaf, Node, Row, Table, too_many
 
 TEXT_ALLOWED = "a text that is not empty; quote it if it reads as a number, yes, no or null"
+MOST_HINTS = 1000  # mistakes after which nobody is helped by one more
 
 Trail = tuple[str | int, ...]
 
@@ -30,8 +31,14 @@ class Judge:
         self.shown = shown
 
     def find(self, line: int, trail: Trail, value: str, allowed: str) -> None:
+        if len(self.findings) >= MOST_MISTAKES:
+            raise too_many(self.shown, line)
         place = f"{self.shown}:{line}: {dotted(trail)}".removesuffix(": ")
         self.findings.append(Finding(place, value, allowed))
+
+    def hint(self, word: str, known: Collection[str]) -> str:
+        """What was meant perhaps; not looked for any more where there are many mistakes."""
+        return suggest(word, known) if len(self.findings) < MOST_HINTS else ""
 
     def table(
         self, node: Node, trail: Trail, known: Collection[str], required: Collection[str] = ()
@@ -41,7 +48,7 @@ class Judge:
             return None
         for key in node.items:
             if key not in known:
-                allowed = f"{suggest(key, known)}allowed: {', '.join(known)}"
+                allowed = f"{self.hint(key, known)}allowed: {', '.join(known)}"
                 self.find(node.lines[key], (*trail, key), "unknown key", allowed)
         for key in required:
             if key not in node.items:
@@ -65,7 +72,7 @@ class Judge:
         value = node.value if isinstance(node, Leaf) else None
         if isinstance(value, str) and value in words:
             return value
-        hint = suggest(value, words) if isinstance(value, str) else ""
+        hint = self.hint(value, words) if isinstance(value, str) else ""
         self.find(node.line, trail, shown(node), f"{hint}allowed: {', '.join(words)}")
         return None
 

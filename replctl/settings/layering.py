@@ -11,14 +11,18 @@ from replctl.settings.origin import Origin, OriginKind, Path, Setting, Typed
 from replctl.settings.secrets import OWN_PREFIX
 
 if TYPE_CHECKING:
-    from replctl.settings.yamlmarks import Node, Table
+    from replctl.settings.yamlmarks import Table
 
 
 def from_file(file: File) -> tuple[list[Setting], list[Finding]]:
     """What a file sets, and what is wrong with it as YAML; raises InvalidConfiguration if it is none."""
-    from replctl.settings.yamlmarks import Table, parse  # YAML costs start-up time, and only a load needs it
+    from replctl.settings.yamlmarks import (
+        FEW_VALUES,
+        Table,
+        parse,
+    )  # YAML costs start-up time, and only a load needs it
 
-    document = parse(file.text, file.shown)
+    document = parse(file.text, file.shown, FEW_VALUES)
     settings = [Setting((), {}, Origin(OriginKind.FILE, file.shown, 1))]
     wrong = list(document.findings)
     if isinstance(document.root, Table):
@@ -46,20 +50,10 @@ def from_flags(flags: Mapping[str, Any]) -> Iterator[Setting]:
 
 
 def _from_table(path: Path, table: Table, shown: str) -> Iterator[Setting]:
-    from replctl.settings.yamlmarks import Table
+    from replctl.settings.yamlmarks import Table, plain
 
     for key, node in table.items.items():
         inner = (*path, key)
-        yield Setting(inner, _plain(node), Origin(OriginKind.FILE, shown, table.lines[key]))
+        yield Setting(inner, plain(node), Origin(OriginKind.FILE, shown, table.lines[key]))
         if isinstance(node, Table):
             yield from _from_table(inner, node, shown)
-
-
-def _plain(node: Node) -> Any:
-    from replctl.settings.yamlmarks import Leaf, Row
-
-    if isinstance(node, Leaf):
-        return node.value
-    if isinstance(node, Row):
-        return [_plain(item) for item in node.items]
-    return {key: _plain(item) for key, item in node.items.items()}

@@ -24,7 +24,7 @@ from replctl.settings.config import Backend, Config, Daemon, Discovery, Metrics
 from replctl.settings.consistency import contradictions, notices
 from replctl.settings.fields import Base
 from replctl.settings.mistakes import findings as mistakes
-from replctl.settings.origin import Layers, Notice, counted, in_order
+from replctl.settings.origin import MOST_TOLD, Layers, Notice, counted, in_order
 from replctl.settings.secrets import Keeper, Reading
 
 CONFIG_VARIABLE = "REPLCTL_CONFIG"
@@ -155,13 +155,16 @@ def load(
     """
     draft = draft_of(flags, environ, home=home, cwd=cwd)
     if draft.model is None or draft.wrong:
-        raise InvalidConfiguration(counted(draft.shown, len(draft.wrong)), findings=draft.wrong)
+        raise InvalidConfiguration(counted(draft.shown, draft.mistakes), findings=draft.wrong)
     return draft.settings(draft.model)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A configuration as far as it could be read; `model` is None when it could not be understood."""
+    """A configuration as far as it could be read; `model` is None when it could not be understood.
+
+    `wrong` are its `mistakes`, of too many the first.
+    """
 
     path: Path
     shown: str
@@ -169,6 +172,7 @@ class Draft:
     layers: Layers
     model: Config | None
     wrong: tuple[Finding, ...]
+    mistakes: int
 
     def settings(self, model: Config) -> Settings:
         named = frozenset(secrets.variables(model))
@@ -207,8 +211,24 @@ def draft_of(
     layers, wrong = _layers(file, given, around)
     wrong += contradictions(layers, file)
     model, more = _validated(layers, Base(path.parent, around.home, around.cwd))
-    in_place = tuple(in_order([*wrong, *more], file.shown))
-    return Draft(path=path, shown=file.shown, around=around, layers=layers, model=model, wrong=in_place)
+    in_place = in_order([*wrong, *more], file.shown)
+    return Draft(
+        path=path,
+        shown=file.shown,
+        around=around,
+        layers=layers,
+        model=model,
+        wrong=tuple(_told(in_place, file.shown)),
+        mistakes=len(in_place),
+    )
+
+
+def _told(wrong: list[Finding], shown: str) -> list[Finding]:
+    """Of too many the first, and how many more there are."""
+    if len(wrong) <= MOST_TOLD:
+        return wrong
+    more = f"at least {len(wrong) - MOST_TOLD} more mistakes"
+    return [*wrong[:MOST_TOLD], Finding(shown, more, "mend those above first")]
 
 
 def _layers(file: files.File, flags: Mapping[str, Any], around: Surroundings) -> tuple[Layers, list[Finding]]:

@@ -15,10 +15,11 @@ from pydantic import BaseModel, ValidationError
 
 from replctl.core.errors import Finding, excerpt
 from replctl.settings.config import Config
-from replctl.settings.origin import HIDDEN_KEY, Layers, Path, is_secret
+from replctl.settings.origin import HIDDEN_KEY, MOST_TOLD, Layers, Path, is_secret
 from replctl.settings.secrets import PASSWORD_TAGS
 
 KINDS = ("powerstore", "trident")
+UNTOLD = Finding("", "one more", "")
 _WANTED: Mapping[str, str] = {
     "bool_type": "true or false",
     "dict_type": "a table of keys",
@@ -34,8 +35,10 @@ _WANTED: Mapping[str, str] = {
 
 
 def findings(error: ValidationError, layers: Layers) -> list[Finding]:
-    """Every mistake that pydantic found."""
-    return [_finding(mistake, layers) for mistake in error.errors(include_url=False)]
+    """Every mistake that pydantic found; from too many on not what they are."""
+    found = error.errors(include_url=False)
+    untold = [UNTOLD] * (len(found) - MOST_TOLD)
+    return [*(_finding(mistake, layers) for mistake in found[:MOST_TOLD]), *untold]
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

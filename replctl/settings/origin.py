@@ -15,6 +15,9 @@ from typing import Any
 from replctl.core.errors import Finding
 
 Path = tuple[str, ...]
+MOST_TOLD = (
+    100  # mistakes of a configuration, which is short; one that is made of them would take minutes to word
+)
 HIDDEN_KEY = "password"  # what lies at or beneath such a key is never shown
 
 
@@ -127,10 +130,10 @@ class Layers:
         table: Any = self.values
         for key in path[:-1]:
             table = table.get(key) if isinstance(table, dict) else None
-        if isinstance(table, dict):
-            table.pop(path[-1], None)
-        for known in [known for known in self.origins if known[: len(path)] == path]:
-            del self.origins[known]
+        if isinstance(table, dict) and path[-1] in table:
+            del table[path[-1]]
+            for known in [known for known in self.origins if known[: len(path)] == path]:
+                del self.origins[known]
 
 
 def _open(table: dict[str, Any], path: Path) -> None:

@@ -20,11 +20,15 @@ from replctl.settings.secrets import SecretReference
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """What both files are worth: no findings, or every mistake; and what is no mistake but worth saying."""
+    """What both files are worth: no findings, or every mistake; and what is no mistake but worth saying.
+
+    `mistakes` counts those that are not told one by one, too.
+    """
 
     files: tuple[Path, ...]
     shown: tuple[str, ...]
     findings: tuple[Finding, ...]
+    mistakes: int
     notices: tuple[Notice, ...]
     backends: int
     replications: int
@@ -32,7 +36,7 @@ class Validation:
     @property
     def sentence(self) -> str:
         if self.findings:
-            return counted(in_a_row(self.shown), len(self.findings))
+            return counted(in_a_row(self.shown), self.mistakes)
         return f"valid: {_many(self.backends, 'backend')}, {_many(self.replications, 'replication')}"
 
 
@@ -53,11 +57,13 @@ def validate(
     path = _replications_path(draft, settings)
     replications, found = _replications(draft, path)
     web = settings.daemon.web_config_file if settings is not None else None
+    others = (*found, *(_web_mistakes(draft, web) if web is not None else ()))
     named = [draft.path, path, *([web] if web is not None else [])]
     return Validation(
         files=tuple(named),
         shown=tuple(draft.around.shown(each) for each in named),
-        findings=(*draft.wrong, *found, *(_web_mistakes(draft, web) if web is not None else ())),
+        findings=(*draft.wrong, *others),
+        mistakes=draft.mistakes + len(others),
         notices=(
             *(settings.notices if settings else ()),
             *(_unreachable(settings) if settings else ()),

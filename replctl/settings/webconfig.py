@@ -19,7 +19,7 @@ from replctl.core.errors import Finding, InvalidConfiguration
 from replctl.settings import files
 from replctl.settings.judging import Judge, Trail, is_text, shown
 from replctl.settings.origin import counted, in_order
-from replctl.settings.yamlmarks import Node, Table, parse
+from replctl.settings.yamlmarks import FEW_VALUES, Node, Table, parse
 
 if TYPE_CHECKING:
     import ssl
@@ -84,7 +84,7 @@ class WebConfig:
 def load_web_config(path: Path, shown: str) -> WebConfig:
     """Read the file; raises InvalidConfiguration with every mistake. What it names is not opened."""
     text = files.read(path, LARGEST_BYTES, shown, remedy=f"{SETTING} names it").text
-    document = parse(text, shown)
+    document = parse(text, shown, FEW_VALUES)
     judge = Judge(shown)
     found = _Reader(path, judge).read(document.root)
     wrong = in_order([*document.findings, *judge.findings], shown)

@@ -3,7 +3,7 @@
 Built from libyaml's events rather than from its nodes: that keeps duplicate keys visible, cannot be made to
 recurse, and is several times as fast. What a configuration has no use for is refused here with its line: tags,
 several documents, merge keys, keys that are no text. An alias shares its anchor's value, and a document is
-refused when it would unfold beyond `MAX_VALUES`. What the keys mean is for others.
+refused when it would unfold beyond a number of values. What the keys mean is for others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from replctl.core.model import Scalar
 
 MAX_CHARACTERS = 32 * 1024 * 1024
 MAX_VALUES = 3_000_000  # after unfolding aliases; a replication takes about 17
+FEW_VALUES = 100_000  # of a file that is not made of thousands of entries
 MAX_DEPTH = 32
+MOST_MISTAKES = 20_000  # in one file: one for each entry and more can be told, and not one for each value
+LONGEST_NUMBER = 40  # characters; what is longer is a text, or counting in sixties would take minutes
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONSTRUCTOR = SafeConstructor()
@@ -78,15 +81,15 @@ class Document:
     findings: tuple[Finding, ...]
 
 
-def parse(text: str, place: str) -> Document:
-    """Read one document; `place` names the file in findings.
+def parse(text: str, place: str, most_values: int = MAX_VALUES) -> Document:
+    """Read one document of at most `most_values`, aliases unfolded; `place` names the file in findings.
 
     Duplicate keys and the like are told as findings beside the values, so that the caller can add its own;
     what cannot be read at all raises InvalidConfiguration.
     """
     if len(text) > MAX_CHARACTERS:
         raise refused(place, 1, "too large", f"at most {MAX_CHARACTERS // 1024**2} MiB")
-    builder = _Builder(place)
+    builder = _Builder(place, most_values)
     try:
         with uncollected():
             for event in yaml.parse(text, Loader=_LOADER):
@@ -101,11 +104,25 @@ def parse(text: str, place: str) -> Document:
     return Document(builder.root, tuple(builder.findings))
 
 
+def plain(node: Node | None) -> Any:
+    """The values alone, aliases unfolded."""
+    if node is None or isinstance(node, Leaf):
+        return node and node.value
+    if isinstance(node, Row):
+        return [plain(item) for item in node.items]
+    return {key: plain(item) for key, item in node.items.items()}
+
+
 def refused(place: str, line: int, what: str, allowed: str) -> InvalidConfiguration:
     """The error of a file that cannot be used at all."""
     return InvalidConfiguration(
         f"{place} cannot be read", findings=[Finding(f"{place}:{line}", what, allowed)]
     )
+
+
+def too_many(place: str, line: int) -> InvalidConfiguration:
+    """The error of a file that is made of mistakes; its line is where reading ended."""
+    return refused(place, line, "too many mistakes", f"what is left after {MOST_MISTAKES} is not read")
 
 
 @contextmanager
@@ -149,12 +166,13 @@ class _Open:
 
 
 class _Builder:
-    """Events in, a value out; never deeper than `MAX_DEPTH`, never wider than `MAX_VALUES`."""
+    """Events in, a value out; never deeper than `MAX_DEPTH`, never wider than `most_values`."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, most_values: int) -> None:
         self.root: Node | None = None
         self.findings: list[Finding] = []
         self._place = place
+        self._most_values = most_values
         self._open: list[_Open] = []
         self._anchors: dict[str, Node] = {}
         self._documents = 0
@@ -213,8 +231,9 @@ class _Builder:
             return
         parent = self._open[-1]
         parent.weight += 1 if isinstance(node, Leaf) else node.weight
-        if parent.weight > MAX_VALUES:
-            raise refused(self._place, line, "too many values", f"at most {MAX_VALUES}, aliases unfolded")
+        if parent.weight > self._most_values:
+            allowed = f"at most {self._most_values}, aliases unfolded"
+            raise refused(self._place, line, "too many values", allowed)
         if not parent.is_table:
             parent.rows.append(node)
         elif parent.key is _AWAITED:
@@ -239,6 +258,8 @@ class _Builder:
         return _DROPPED
 
     def _find(self, line: int, what: str, allowed: str) -> None:
+        if len(self.findings) >= MOST_MISTAKES:
+            raise too_many(self._place, line)
         self.findings.append(Finding(f"{self._place}:{line}", what, allowed))
 
     def _refuse_tag(self, event: Any, line: int) -> None:
@@ -248,6 +269,8 @@ class _Builder:
 
 def _meaning(text: str) -> Scalar:
     """What a plain scalar stands for, by YAML 1.1 as PyYAML reads it."""
+    if len(text) > LONGEST_NUMBER:
+        return text
     for tag, pattern in _RESOLVERS.get(text[:1], ()):
         if pattern.match(text):
             construct = _CONSTRUCTED.get(tag)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from replctl.core.errors import InvalidConfiguration, excerpt
+from replctl.core.errors import Finding, InvalidConfiguration, excerpt
 from replctl.core.secrets import Secret
 from replctl.drivers.http import Connection, Tls
 from replctl.drivers.kubernetes.access import (
@@ -229,20 +229,28 @@ class _Kubeconfig:
 
 
 def _load(path: Path) -> Body:
-    import yaml  # costs more than all the rest of looking
+    from replctl.settings import yamlmarks  # YAML costs more than all the rest of looking
 
     content = read_file(path, str(path), A_KUBECONFIG)
     try:
-        body = yaml.load(content, Loader=yaml.CSafeLoader)
-    except (ValueError, RecursionError, yaml.YAMLError) as error:  # its text may hold a secret
-        mark = getattr(error, "problem_mark", None)
-        line = f" (line {mark.line + 1})" if mark is not None else ""
-        raise wrong(str(path), f"is not YAML{line}", A_KUBECONFIG) from None
+        document = yamlmarks.parse(content.decode("utf-8-sig"), str(path), yamlmarks.FEW_VALUES)
+    except UnicodeDecodeError:
+        raise wrong(str(path), "is not UTF-8", A_KUBECONFIG) from None
+    except InvalidConfiguration as error:
+        raise _first(error.findings) from None
+    if document.findings:
+        raise _first(document.findings)
+    body = yamlmarks.plain(document.root)
     if not isinstance(body, dict) or body.get("kind", "Config") != "Config":
         raise wrong(str(path), "is no kubeconfig", A_KUBECONFIG)
     if body.get("apiVersion", "v1") != "v1":
         raise wrong(f"{path}: apiVersion", f"is {excerpt(str(body['apiVersion']))}", "v1")
     return body
+
+
+def _first(findings: Sequence[Finding]) -> InvalidConfiguration:
+    """A backend's trouble has room for one."""
+    return wrong(findings[0].place, findings[0].value, findings[0].allowed)
 
 
 def _rows(path: Path, body: Body, listing: str) -> list[Body]:
