@@ -342,7 +342,7 @@ def show(
         output.document(documents.action(command, pasteable, int(code)))
         output.say(screens.brief(each) for each in pasteable if each.outcome not in SHOWN_AS_DATA)
     elif output.format is Format.NAME:
-        output.text("".join(f"{each.key}\n" for each in pasteable))
+        output.names(each.key for each in pasteable)
     else:
         _show_screens(session, pasteable, asked_for, takes, goes_on)
         told = any(_names_probe(each) for each in results)

@@ -24,7 +24,7 @@ def list_(context: typer.Context, *, common: Common) -> int:
         if output.format.is_document:
             output.document(documents.breakers(states))
         elif output.format is Format.NAME:
-            output.text("".join(f"{each}\n" for each in dict.fromkeys(backend for backend, _, _ in states)))
+            output.names(dict.fromkeys(backend for backend, _, _ in states))
         else:
             output.data(tables.breakers(states, session.now, output.width))
         return 0

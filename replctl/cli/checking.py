@@ -68,9 +68,9 @@ def check(
         if output.format.is_document:
             output.document(document(alarms, report.observed_at))
         elif output.format is Format.NAME:
-            output.text("".join(f"{each.key}\n" for each in alarms if each.level is not Level.OK))
+            output.names(each.key for each in alarms if each.level is not Level.OK)
         else:
-            output.text("".join(f"{line}\n" for line in lines(alarms)))
+            output.names(lines(alarms))
         return int(level)
 
 
@@ -166,5 +166,5 @@ def could_not(output: Output, failed: Failure, findings: Sequence[Finding]) -> i
 
     whole = "; ".join((failed.message, *(str(each) for each in findings)))
     if not output.format.is_document:
-        output.text(f"{SERVICE} {Level.UNKNOWN.name} - {_bare(whole)}\n")
+        output.names([f"{SERVICE} {Level.UNKNOWN.name} - {_bare(whole)}"])
     return int(Level.UNKNOWN)

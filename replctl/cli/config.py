@@ -29,7 +29,7 @@ def show(
     if output.format.is_document:
         output.document(documents.configuration(rows))
     elif output.format is Format.NAME:
-        output.text("".join(f"{key}\n" for key, _, _ in rows))
+        output.names(key for key, _, _ in rows)
     else:
         output.data(tables.settings(rows, output.width, origin=origin or output.format is Format.WIDE))
     return 0
@@ -53,7 +53,7 @@ def validate(context: typer.Context, *, common: Common) -> int:
     if output.format.is_document:
         output.document(documents.validation(found))
     elif output.format is Format.NAME:
-        output.text("".join(f"{file}\n" for file in found.files))
+        output.names(found.files)
     else:
         output.data([line(Span("✓", Role.GOOD), f" {in_a_row(found.shown)}: {found.sentence}")])
     return 0

@@ -65,7 +65,7 @@ def diff(
         if output.format.is_document:
             output.document(comparing.document(compared, report.observed_at))
         elif output.format is Format.NAME:
-            output.text("".join(f"{each.status.replication.key}\n" for each in compared if not each.same))
+            output.names(each.status.replication.key for each in compared if not each.same)
         else:
             output.data(comparing.differences(compared, output.width))
         if not exit_code or report.exit_code is not ExitCode.DONE:

@@ -109,7 +109,7 @@ def _show(session: Session, found: Imported, edit: Edit, *, written: bool, dry_r
     if output.format.is_document:
         output.document(findings.import_document(found, edit.shown, written=written))
     elif output.format is Format.NAME:
-        output.text("".join(f"{each.key}\n" for each in found.entries))
+        output.names(each.key for each in found.entries)
     elif dry_run:
         output.text(edit.patch)
         output.tell(findings.left_out(found, output.message_width))

@@ -37,7 +37,7 @@ def backends(context: typer.Context, *, looking: Looking, common: Common) -> int
         if output.format.is_document:
             output.document(findings.backends_document(found, session.now))
         elif output.format is Format.NAME:
-            output.text("".join(f"{each.name}\n" for each in found))
+            output.names(each.name for each in found)
         else:
             output.data(findings.backends(found, output.width, wide=output.format is Format.WIDE))
         return int(survey.code_of([each.reachable for each in found]))
@@ -64,7 +64,7 @@ def discover(context: typer.Context, *, backends: Backends = None, looking: Look
         if output.format.is_document:
             output.document(findings.discovery_document(found))
         elif output.format is Format.NAME:
-            output.text("".join(f"{each.thing.id}\n" for one in found for each in one.sessions))
+            output.names(each.thing.id for one in found for each in one.sessions)
         else:
             output.data(findings.discovery(found, output.width, wide=output.format is Format.WIDE))
         return int(survey.found_code(found))
@@ -100,7 +100,7 @@ def _print(checks: list[Check], output: Output, now: float) -> None:
     if output.format.is_document:
         output.document(findings.diagnosis_document(checks, now))
     elif output.format is Format.NAME:
-        output.text("".join(f"{name}\n" for name in dict.fromkeys(check.name for check in checks)))
+        output.names(dict.fromkeys(check.name for check in checks))
     else:
         output.data(findings.diagnosis(checks, output.width))
 

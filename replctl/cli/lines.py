@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 GAP = "  "
 NARROWEST_TEXT = 20
+WIDEST_COLUMN = 300  # characters; a longer cell stands out of line, or each row would be padded to its length
 
 
 class Role(StrEnum):
@@ -102,7 +103,10 @@ def table(
     `width` None means unlimited (a pipe): nothing is wrapped, every row is one line. No cell is ever cut: a
     name that one cannot copy is worth nothing.
     """
-    widths = [max([len(head), *(len(row.cells[at].text) for row in rows)]) for at, head in enumerate(headers)]
+    longest = [
+        max([len(head), *(len(row.cells[at].text) for row in rows)]) for at, head in enumerate(headers)
+    ]
+    widths = [min(each, WIDEST_COLUMN) for each in longest]
     used = sum(widths) + len(GAP) * len(widths)
     beside = bool(remark) and (width is None or width - used >= NARROWEST_TEXT)
     titles = [*headers, remark] if beside else list(headers)

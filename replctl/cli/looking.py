@@ -94,7 +94,7 @@ def _show_status(session: Session, report: StatusReport) -> None:
     if output.format.is_document:
         output.document(documents.status(report))
     elif output.format is Format.NAME:
-        output.text("".join(f"{each.replication.key}\n" for each in tables.worst_first(report)))
+        output.names(each.replication.key for each in tables.worst_first(report))
     else:
         output.data(tables.status(report, output.width, wide=output.format is Format.WIDE))
 
@@ -183,7 +183,7 @@ def history(
         if output.format.is_document:
             output.document(documents.history(moves))
         elif output.format is Format.NAME:
-            output.text("".join(f"{each}\n" for each in dict.fromkeys(move.replication for move in moves)))
+            output.names(dict.fromkeys(move.replication for move in moves))
         else:
             output.data(tables.history(moves, output.width, wide=output.format is Format.WIDE))
         return 0

@@ -54,7 +54,7 @@ def list_(
         if output.format.is_document:
             output.document(documents.operations(records))
         elif output.format is Format.NAME:
-            output.text("".join(f"{each.operation_id}\n" for each in records))
+            output.names(each.operation_id for each in records)
         else:
             output.data(
                 tables.operations(records, session.now, output.width, wide=output.format is Format.WIDE)

@@ -132,6 +132,10 @@ class Output:
         """Data that is ready as it is: a script, a path, a document."""
         self._write(self.stdout, text)
 
+    def names(self, names: Iterable[object]) -> None:
+        """Data for other programs: one name a line, whatever is in it."""
+        self.text("".join(f"{harmless(str(each))}\n" for each in names))
+
     def document(self, document: object) -> None:
         if self.format is Format.YAML:
             self.text(to_yaml(document))

@@ -83,7 +83,7 @@ def _list_assumptions(output: Output) -> int:
     if output.format.is_document:
         output.document(documents.assumptions(known))
     elif output.format is Format.NAME:
-        output.text("".join(f"{name}\n" for name, *_ in known))
+        output.names(name for name, *_ in known)
     else:
         output.data(tables.assumptions(known, output.width))
     return 0

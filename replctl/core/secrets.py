@@ -12,6 +12,7 @@ from typing import NoReturn, Self
 from urllib.parse import quote, quote_plus
 
 MASK = "********"
+MOST_PASSING = 256  # values; each is searched for in every text that is to be shown
 SHORTEST_CHARACTERS = 4  # shorter ones occur in ordinary words; replacing them would say what they are
 
 
@@ -55,10 +56,19 @@ class Secret:
         raise TypeError("a secret is not pickled")
 
 
+class Passing(Secret):
+    """One that is replaced again and again, such as a session's: of these the last ones are known."""
+
+    __slots__ = ()
+
+
 class Secrets:
     """The secret values in use, in the spellings in which they travel: plain, URL-quoted, JSON, Basic."""
 
     def __init__(self) -> None:
+        self._known: dict[
+            str, tuple[bool, frozenset[str]]
+        ] = {}  # value: whether it passes, and its spellings
         self._spellings: tuple[str, ...] = ()
 
     def add(self, secret: Secret | str, username: str | None = None) -> None:
@@ -66,9 +76,24 @@ class Secrets:
         value = secret.reveal() if isinstance(secret, Secret) else secret
         if len(value) < SHORTEST_CHARACTERS:
             return
-        known = {*self._spellings, *_spellings(value, username)}
-        # longest first, so that one value inside another leaves no rest; a new tuple, so that readers need no lock
-        self._spellings = tuple(sorted(known, key=lambda spelling: (-len(spelling), spelling)))
+        was_passing, spellings = self._known.pop(value, (True, frozenset()))
+        passes = isinstance(secret, Passing) and was_passing
+        self._known[value] = passes, spellings | _spellings(value, username)
+        passing = [each for each, (goes, _) in list(self._known.items()) if goes]
+        for old in passing[:-MOST_PASSING]:
+            self._known.pop(old, None)
+        self._spell()
+
+    def _spell(self) -> None:
+        """Longest first, so that one value inside another leaves no rest; a new tuple, so that readers need no lock.
+
+        Done again where another thread added one meanwhile.
+        """
+        known: list[tuple[bool, frozenset[str]]] | None = None
+        while known != (now := list(self._known.values())):
+            known = now
+            spelled = frozenset().union(*(spellings for _, spellings in known))
+            self._spellings = tuple(sorted(spelled, key=lambda spelling: (-len(spelling), spelling)))
 
     def redact(self, text: str) -> str:
         """The text with every known secret replaced by stars."""
@@ -78,9 +103,9 @@ class Secrets:
         return text
 
 
-def _spellings(value: str, username: str | None) -> set[str]:
+def _spellings(value: str, username: str | None) -> frozenset[str]:
     found = {value, quote(value, safe=""), quote(value), quote_plus(value)}
     found |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
     if username is not None:
         found.add(base64.b64encode(f"{username}:{value}".encode()).decode())
-    return found
+    return frozenset(found)

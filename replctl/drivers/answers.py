@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -40,6 +41,7 @@ LOOK_FIRST = "look before it is repeated: replctl status"
 NO_CONTENT = 204
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, REQUEST_TIMEOUT, TOO_MANY = 401, 403, 404, 408, 429
 UNAVAILABLE = 503
+_HALF_LETTER = re.compile(rb"\\u[dD][89a-fA-F]")  # of a pair; alone it is no text that could be sent or kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,14 @@ class Dialect:
     meaning: Callable[[Request, Answer, str], ReplctlError | None] = lambda request, answer, text: None
 
 
+class _Said(NamedTuple):
+    """The words of an answer that is no success, fit to be shown: secrets out, cut short, printable."""
+
+    code: str | None
+    text: str
+    nature: str
+
+
 class _Deferred(OutcomeUnknown):
     """A change answered by 429, or by 503 with `Retry-After`: not known to be undone, but no sign of ill health."""
 
@@ -135,11 +145,16 @@ class _Deferred(OutcomeUnknown):
 
 
 def parse(content: bytes) -> tuple[Json, bool]:
-    """The JSON value of a body, and whether it is foreign: not JSON, cut, or nested beyond reason."""
+    """The JSON value of a body, and whether it is foreign: not JSON, cut, nested beyond reason, or with half letters.
+
+    Of a key that stands there twice the last value counts.
+    """
     if not content.strip():
         return None, False
     try:
-        value: Json = json.loads(content, parse_constant=_refuse)
+        value: Json = json.loads(content, parse_constant=_refuse, parse_float=_finite)
+        if _HALF_LETTER.search(content) is not None:
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None, True
     return value, False
@@ -172,7 +187,7 @@ def interpret(request: Request, answer: Answer, dialect: Dialect, redact: Callab
     raise error
 
 
-def _meaning(request: Request, answer: Answer, said: Message, dialect: Dialect) -> ReplctlError:
+def _meaning(request: Request, answer: Answer, said: _Said, dialect: Dialect) -> ReplctlError:
     return _of_change(request, answer, said, dialect) if request.changes else _of_read(request, answer, said)
 
 
@@ -185,7 +200,7 @@ def _is_enough(request: Request, answer: Answer) -> bool:
     return request.changes or answer.body is not None or answer.status == NO_CONTENT
 
 
-def _of_read(request: Request, answer: Answer, said: Message) -> ReplctlError:
+def _of_read(request: Request, answer: Answer, said: _Said) -> ReplctlError:
     status, text = answer.status, _worded(answer, said)
     if _asks_patience(answer):
         return busy(text, answer.retry_at)
@@ -199,7 +214,7 @@ def _of_read(request: Request, answer: Answer, said: Message) -> ReplctlError:
     return _of_refusal(request, answer, said)
 
 
-def _of_change(request: Request, answer: Answer, said: Message, dialect: Dialect) -> ReplctlError:
+def _of_change(request: Request, answer: Answer, said: _Said, dialect: Dialect) -> ReplctlError:
     """Only a refusal proves that nothing was done; for everything else the array must be looked at (R27)."""
     if _asks_patience(answer):
         if dialect.never_executed(answer):
@@ -210,7 +225,7 @@ def _of_change(request: Request, answer: Answer, said: Message, dialect: Dialect
     return unknown(_worded(answer, said), answer.retry_at)
 
 
-def _of_refusal(request: Request, answer: Answer, said: Message) -> ReplctlError:
+def _of_refusal(request: Request, answer: Answer, said: _Said) -> ReplctlError:
     text, place = _worded(answer, said), f"backends.{request.backend}"
     if answer.status == UNAUTHORIZED:
         return Unauthorized(text, remedy=f"check {place}.username and {place}.password")
@@ -239,26 +254,28 @@ def _asks_patience(answer: Answer) -> bool:
     return answer.status == TOO_MANY or (answer.status == UNAVAILABLE and "retry-after" in answer.headers)
 
 
-def _said(answer: Answer, dialect: Dialect, redact: Callable[[str], str]) -> Message:
-    """The error body's words, fit to be shown: secrets out, cut short, printable."""
+def _said(answer: Answer, dialect: Dialect, redact: Callable[[str], str]) -> _Said:
+    nature = _nature(answer, redact)
     if answer.foreign or answer.body is None or answer.is_success:
-        return Message(None, "")
+        return _Said(None, "", nature)
     code, text = dialect.messages(answer.body)
-    return Message(excerpt(code, LONGEST_CODE_CHARACTERS) if code else None, excerpt(redact(text)))
+    shown = excerpt(redact(code), LONGEST_CODE_CHARACTERS) if code else None
+    return _Said(shown, excerpt(redact(text)), nature)
 
 
-def _worded(answer: Answer, said: Message) -> str:
+def _worded(answer: Answer, said: _Said) -> str:
     """E.g. `it answered 422 (0xE0201005000C): Already failed over.`"""
     code = f" ({said.code})" if said.code else ""
     text = f": {said.text}" if said.text else ""
-    return f"it answered {answer.status}{code}{_nature(answer)}{text}"
+    return f"it answered {answer.status}{code}{said.nature}{text}"
 
 
-def _nature(answer: Answer) -> str:
+def _nature(answer: Answer, redact: Callable[[str], str]) -> str:
     if answer.is_redirect:
         return " with a redirect, which is never followed"
     if answer.foreign:
-        return f" with {excerpt(answer.headers.get('content-type', ''), 40) or 'something'} that is not JSON"
+        kind = excerpt(redact(answer.headers.get("content-type", "")), LONGEST_CODE_CHARACTERS)
+        return f" with {kind or 'something'} that is not JSON"
     return " without a body" if answer.is_success and answer.body is None else ""
 
 
@@ -272,3 +289,9 @@ def _http_date(text: str) -> float | None:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    """`1e999` is JSON, and no number that could be told on in JSON."""
+    number = float(text)
+    return number if math.isfinite(number) else _refuse("an endless number")

@@ -43,11 +43,17 @@ class Network(httpcore.NetworkBackend):
 
         `cancel` ends the wait for an answer too, for those who can do without one.
         """
-        self._here.deadline, self._here.cancel = deadline, cancel
+        self._here.deadline, self._here.cancel, self._here.heard = deadline, cancel, False
         try:
             yield
         finally:
-            del self._here.deadline, self._here.cancel
+            del self._here.deadline, self._here.cancel, self._here.heard
+
+    @property
+    def heard(self) -> bool:
+        """Whether anything came in since this thread last sent something."""
+        heard: bool = self._here.heard
+        return heard
 
     def bounded(self, seconds: float | None, too_late: type[httpcore.TimeoutException]) -> float:
         """The time-out of one operation; raises `too_late` when there is no time left for any."""
@@ -60,8 +66,13 @@ class Network(httpcore.NetworkBackend):
         left: float = self._here.deadline - self._clock.monotonic()
         return left
 
+    def write(self, stream: httpcore.NetworkStream, buffer: bytes, timeout: float | None) -> None:
+        self._here.heard = False
+        stream.write(buffer, self.bounded(timeout, httpcore.WriteTimeout))
+
     def read(self, stream: httpcore.NetworkStream, max_bytes: int, timeout: float | None) -> bytes:
         """What has come in; raises Interrupted when the cancel is set meanwhile."""
+        self._here.heard = True
         left = self.bounded(timeout, httpcore.ReadTimeout)
         cancel: Cancel | None = self._here.cancel
         if cancel is None:
@@ -143,7 +154,7 @@ class _Stream(httpcore.NetworkStream):
         return self._network.read(self._stream, max_bytes, timeout)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._network.bounded(timeout, httpcore.WriteTimeout))
+        self._network.write(self._stream, buffer, timeout)
 
     def close(self) -> None:
         self._stream.close()

@@ -12,6 +12,7 @@ import httpx
 
 from replctl.clock import Cancel, Clock
 from replctl.core.errors import ConnectionLost, ReplctlError, UnreadableAnswer
+from replctl.drivers import decoding
 from replctl.drivers.answers import LARGEST_BODY_BYTES
 from replctl.drivers.network import Network
 from replctl.resilience import Look
@@ -44,11 +45,15 @@ class Stream:
         Raises TimedOut after too long a silence, ConnectionLost for an end in the middle of something, Interrupted
         for a cancelled look.
         """
-        pieces = self._response.iter_bytes()
-        rest = b""
+        pieces = decoding.pieces(self._response)
+        rest = bytearray()
         while piece := self._next(pieces, look):
-            *whole, rest = (rest + piece).split(b"\n")
-            yield from (line for line in whole if line.strip())
+            begun, *whole = piece.split(b"\n")
+            rest += begun
+            if whole:
+                *lines, last = (bytes(rest), *whole)
+                rest = bytearray(last)
+                yield from (line for line in lines if line.strip())
             if len(rest) > LARGEST_BODY_BYTES:
                 raise UnreadableAnswer("one line of its answer is longer than any of its API")
         if rest.strip():

@@ -11,9 +11,9 @@ left may be sent again: the error is one of connecting *and* no byte of the requ
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpcore
 import httpx
 
 from replctl.clock import Clock
@@ -41,6 +42,7 @@ from replctl.core.errors import (
 )
 from replctl.core.events import Noticed, Report
 from replctl.correlation import current
+from replctl.drivers import decoding
 from replctl.drivers.answers import LARGEST_BODY_BYTES, LOOK_FIRST, Answer, Request, ask_again, parse
 from replctl.drivers.network import FRESH, Network, Transport
 from replctl.drivers.proxies import Proxy, ProxyFailed
@@ -51,12 +53,20 @@ HTTPS_PORT = 443
 CORRELATION_HEADER = "X-Correlation-ID"
 ALWAYS_SENT = {
     "Accept": "application/json",
-    "Accept-Encoding": "gzip, deflate",
+    "Accept-Encoding": decoding.ASKED_FOR,
     "Connection": "keep-alive",
     "User-Agent": "replctl",
 }
 ADDRESSES_KEPT = 256  # a backend is asked the same few things again and again; reading an address costs more
-EXPIRED_CERTIFICATE, NOT_YET_VALID, WRONG_HOST, WRONG_ADDRESS = 10, 9, 62, 64  # OpenSSL's X509_V_ERR_*
+OLDEST_TLS = ssl.TLSVersion.TLSv1_2  # whatever the system's OpenSSL would still speak
+# OpenSSL's X509_V_ERR_* …
+EXPIRED_CERTIFICATE, NOT_YET_VALID, SELF_SIGNED, WRONG_HOST, WRONG_ADDRESS = 10, 9, 18, 62, 64
+WEAK_KEY, WEAK_AUTHORITY, WEAK_SIGNATURE = 66, 67, 68
+# … and the reasons by which it ends a handshake: an older TLS is spoken there, and no cipher suits both
+OLDER_TLS = frozenset({"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "VERSION_TOO_LOW"})
+NO_CIPHER = frozenset(
+    {"SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_INSUFFICIENT_SECURITY", "WRONG_CIPHER_RETURNED"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +171,9 @@ class Connection:
 class Course:
     """What httpcore tells while one request is under way: whether it left, and on what kind of connection."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, network: Network) -> None:
         self._clock = clock
+        self._network = network
         self.began = clock.monotonic()
         self.sent_at = self.received_at = clock.now()
         self.reused = True
@@ -176,8 +187,14 @@ class Course:
             self.left = True
             self.sent_at = self._clock.now()
         elif event == "http11.receive_response_headers.complete":
+            self._refuse_leftovers()
             self.answered = True
             self.received_at = self._clock.now()
+
+    def _refuse_leftovers(self) -> None:
+        """An answer that was there before it was asked for belongs to something else: the connection is given up."""
+        if self.reused and not self._network.heard:
+            raise httpcore.RemoteProtocolError("what was left on a kept connection is no answer: closed")
 
     @property
     def elapsed_seconds(self) -> float:
@@ -227,7 +244,7 @@ class Wire:
         self._refuse_in_vain(look)
         fresh = request.changes
         while True:
-            course = Course(self._clock)
+            course = Course(self._clock, self._network)
             try:
                 return self._exchange(request, sign_in, look, course, fresh=fresh)
             except httpx.HTTPError as error:
@@ -245,7 +262,7 @@ class Wire:
         `idle_seconds`: where nothing happens, nothing is said. Raises as `send` does.
         """
         self._refuse_in_vain(look)
-        course, made = Course(self._clock), self._take()
+        course, made = Course(self._clock, self._network), self._take()
         stream: Stream | None = None
         try:
             message = self._build(made, request, sign_in, fresh=True, course=course, goes_on=True)
@@ -398,6 +415,7 @@ def context_for(connection: Connection) -> ssl.SSLContext:
             remedy=f"mend the file, or {connection.places.authority}",
             backend=backend,
         ) from error
+    context.minimum_version = OLDEST_TLS
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -414,13 +432,13 @@ def _trusting(tls: Tls) -> ssl.SSLContext:
 
 
 def _show(context: ssl.SSLContext, identity: ClientIdentity, backend: str) -> None:
-    """Load what we show; OpenSSL takes it from a file only, which our user alone can read and which is gone after."""
-    with tempfile.NamedTemporaryFile(prefix="replctl-") as kept:
+    """Load what we show. OpenSSL takes it from a file only: from one in memory, which no crash leaves on a disk."""
+    with os.fdopen(os.memfd_create("replctl"), "wb") as kept:
         kept.write(identity.certificate + b"\n" + identity.key)
         kept.flush()
         try:
             # with no password given, OpenSSL would ask for one at the terminal
-            context.load_cert_chain(kept.name, password="")
+            context.load_cert_chain(f"/proc/self/fd/{kept.fileno()}", password="")
         except OSError:  # its text tells nothing of use, and might tell of the key
             raise TlsFailed(
                 "the client certificate and its key cannot be used",
@@ -474,10 +492,14 @@ def tls_failure(error: ssl.SSLError, connection: Connection) -> TlsFailed:
     host, place, authority = connection.host, connection.places.address, connection.places.authority
     if not isinstance(error, ssl.SSLCertVerificationError):
         text = f"{host} does not speak TLS as we do: {excerpt(error.reason or str(error))}"
-        return TlsFailed(text, remedy=f"check the port in {place}: it must be the one for HTTPS")
+        return TlsFailed(text, remedy=_of_handshake(error, place))
     remedies = {
         EXPIRED_CERTIFICATE: "renew the certificate of the backend, and check the clock of this machine",
         NOT_YET_VALID: "check the clock of this machine",
+        SELF_SIGNED: f"if it is the right one, name that certificate itself in {authority}",
+        WEAK_KEY: "give the backend a certificate with a stronger key",
+        WEAK_AUTHORITY: "give the backend a certificate of an authority with a stronger key",
+        WEAK_SIGNATURE: "give the backend a certificate with a stronger signature",
         WRONG_HOST: f"use a name that the certificate bears in {place}",
         WRONG_ADDRESS: f"use a name that the certificate bears in {place}",
     }
@@ -485,6 +507,14 @@ def tls_failure(error: ssl.SSLError, connection: Connection) -> TlsFailed:
     return TlsFailed(
         f"the certificate of {host} is not trusted: {excerpt(error.verify_message)}", remedy=remedy
     )
+
+
+def _of_handshake(error: ssl.SSLError, place: str) -> str:
+    if error.reason in OLDER_TLS:
+        return "have TLS 1.2 or newer turned on there: an older one protects no password"
+    if error.reason in NO_CIPHER:
+        return "have a cipher turned on there that the OpenSSL of this machine takes, or a client certificate given"
+    return f"check the port in {place}: it must be the one for HTTPS"
 
 
 def _of_reading(error: httpx.HTTPError, connection: Connection, course: Course) -> ReplctlError:
@@ -537,7 +567,7 @@ def _answer(response: httpx.Response, content: bytes | None, course: Course) -> 
 def _drained(response: httpx.Response) -> bytes | None:
     """The whole body, or None when it is larger than any answer of an array."""
     content = bytearray()
-    for chunk in response.iter_bytes():
+    for chunk in decoding.pieces(response):
         content += chunk
         if len(content) > LARGEST_BODY_BYTES:
             return None

@@ -21,6 +21,7 @@ from replctl.settings.desired import Replications, parse_replications
 from replctl.settings.editing import BOM, Edit, NotEditable, text_of
 
 LIST = "replications"
+HIGHEST_SHORT = 0xFFFF  # what four digits can say
 DEPTH = 2  # of the list: in the table that the file is
 HEAD = f"{LIST}:\n"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -151,11 +152,22 @@ def _flow(table: dict[str, str]) -> str:
 def _word(text: str) -> str:
     """As one would write it; in quotes what YAML would take for something else."""
     plain = _PLAIN.fullmatch(text) is not None and text not in _WORDS
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else _quoted(text)
 
 
 def _in_json(entry: Replication) -> str:
-    return json.dumps(dict(_values(entry)), ensure_ascii=False)
+    return _quoted(dict(_values(entry)))
+
+
+def _quoted(value: object) -> str:
+    """In JSON, which is YAML too; what would move a terminal's cursor, or turn its letters around, is escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    return f"\\u{number:04x}" if number <= HIGHEST_SHORT else f"\\U{number:08x}"
 
 
 def _refuse_other_changes(known: Replications, after: str, entries: Sequence[Replication]) -> None:

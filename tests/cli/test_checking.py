@@ -64,7 +64,7 @@ def test_all_well_is_one_line(run: Runner) -> None:
 def test_the_worst_comes_first_and_each_has_its_line(run: Runner) -> None:
     lines = [
         well("a/well"),
-        ill("b/slow", Health.DEGRADED, "east: paused | by\na person"),
+        ill("b/slow", Health.DEGRADED, "east: paused | by\na person\x1b[2J\u202e"),
         ill("c/dark", Health.UNKNOWN, "east did not answer"),
         ill("d/torn", Health.SPLIT_BRAIN, "both read as source"),
     ]
@@ -76,7 +76,7 @@ def test_the_worst_comes_first_and_each_has_its_line(run: Runner) -> None:
     assert ran.out.splitlines()[1:] == [
         "CRITICAL d/torn: both read as source",
         "UNKNOWN c/dark: east did not answer",
-        "WARNING b/slow: east: paused / by a person",
+        "WARNING b/slow: east: paused / by a person?[2J?",
     ]
     answers(run, *lines[:3])
     assert run("check").code == 3
@@ -84,7 +84,7 @@ def test_the_worst_comes_first_and_each_has_its_line(run: Runner) -> None:
     one = run("check")
     assert (one.code, parsed(one.out)[1]) == (
         1,
-        "2 replications, 1 warning, 1 ok: b/slow: east: paused / by a person",
+        "2 replications, 1 warning, 1 ok: b/slow: east: paused / by a person?[2J?",
     )
     assert run("check", "-o", "name").out == "b/slow\n"
 

@@ -41,6 +41,12 @@ def test_no_control_character_reaches_a_stream_but_our_colours() -> None:
         assert all(each.isprintable() or each == "\n" for each in bare)
 
 
+def test_names_stand_one_on_a_line_whatever_is_in_them() -> None:
+    printer = output()
+    printer.names([FOREIGN, "b"])
+    assert written(printer.stdout) == f"{harmless(FOREIGN)}\nb\n"
+
+
 @settings(deadline=None)  # a busy machine proves nothing
 @given(st.text())
 def test_json_is_harmless_and_says_the_same(text: str) -> None:
@@ -106,6 +112,13 @@ def test_widths_follow_the_terminal() -> None:
 
 def test_formats_know_whether_they_are_documents() -> None:
     assert [each for each in Format if each.is_document] == [Format.JSON, Format.JSONL, Format.YAML]
+
+
+def test_one_long_cell_does_not_pad_all_the_others() -> None:
+    rows = [Row((Span("x" * 50_000), Span("a"))), *(Row((Span("y"), Span("b"))) for _ in range(100))]
+    told = plain(table(["NAME", "STATE"], rows, None))
+    assert len(told) < 100_000
+    assert "x" * 50_000 in told
 
 
 def test_a_table_cuts_no_cell() -> None:

@@ -7,6 +7,7 @@ import copy
 import json
 import pickle
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replctl.core.secrets import MASK, Secret, Secrets
+from replctl.core.secrets import MASK, MOST_PASSING, Passing, Secret, Secrets
 
 WORD = 'hunter2 "quoted"/ü'
 
@@ -106,6 +107,28 @@ def test_one_value_inside_another_leaves_no_rest() -> None:
     secrets.add("hunter2")
     secrets.add("hunter2-and-more")
     assert secrets.redact("it is hunter2-and-more") == f"it is {MASK}"
+
+
+def test_of_those_that_pass_the_last_ones_are_known() -> None:
+    """A session's token changes for months; what is searched for in every line of a log may not grow with it."""
+    secrets = Secrets()
+    secrets.add(Secret("lasting-password"), "replctl")
+    for number in range(3 * MOST_PASSING):
+        secrets.add(Passing(f"token-{number:04}"))
+        secrets.add(Passing("lasting-password"))  # the same value, also as a token
+    assert secrets.redact("lasting-password") == MASK
+    newest = range(3 * MOST_PASSING - MOST_PASSING, 3 * MOST_PASSING)
+    assert not any("token" in secrets.redact(f"token-{number:04}") for number in newest)
+    assert secrets.redact("token-0000") == "token-0000"
+    assert len(secrets._spellings) < 3 * MOST_PASSING
+
+
+def test_none_is_lost_where_many_add_at_once() -> None:
+    secrets = Secrets()
+    words = [f"word-{number:03}-of-many" for number in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(secrets.add, words))
+    assert not any("word" in secrets.redact(each) for each in words)
 
 
 @pytest.mark.parametrize("short", ["", "a", "abc"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,15 @@ def test_elsewhere_it_is_the_whole_file(path: Path, tmp_path: Path) -> None:
         "peer",
     ]
     assert len(yaml.safe_load(edit.after)["replications"]) == 2
+
+
+def test_a_name_that_moves_a_cursor_is_written_escaped(tmp_path: Path) -> None:
+    """Whoever shows the file on a terminal sees what is in it; a name is the array's, and may be anything."""
+    name = "a\u202egnp\U000e0001 é"
+    path = tmp_path / "replications.yaml"
+    for text in (BANK, json.dumps(yaml.safe_load(BANK))):
+        path.write_text(text)
+        entry = replace(NEW, local=End("west", "powerstore", (("volume", name),)))
+        after = added(parse_replications(path.read_text(), path, KINDS), [entry]).after
+        assert after.replace("\n", "").isprintable()
+        assert parse_replications(after, path, KINDS)["shop/cards"].local.words["volume"] == name

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from replctl.clock import Clock
 from replctl.core.errors import Finding, InvalidConfiguration, InvalidInput, NoCredential
-from replctl.core.secrets import Secret
+from replctl.core.secrets import Passing, Secret
 from replctl.drivers.http import Answer, Connection, Send, Tls
 from replctl.drivers.wire import ClientIdentity, Places
 from replctl.resilience import Look
@@ -150,7 +150,7 @@ class KubernetesSignIn:
     def _keep(self, held: Held) -> None:
         for secret in (held.token, *([Secret(_text(held.identity.key))] if held.identity else [])):
             if secret is not None:
-                self._conceal(secret)
+                self._conceal(Passing(secret.reveal()))
         self._held = held
 
 

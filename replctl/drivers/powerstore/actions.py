@@ -70,9 +70,10 @@ def job_id(body: object) -> str | None:
 
 def followed(job: Mapping[str, Any]) -> Followed:
     """What a job says. Completed means that the command has ended, not that the arrays are there yet (CP §5)."""
-    phase = job.get("phase") or job.get("state")
+    said = job.get("phase") or job.get("state")
+    phase = said if isinstance(said, str) else ""
     if phase in _ENDED_BADLY:
-        return _failed(job, str(phase))
+        return _failed(job, phase)
     if phase not in _ENDED_WELL:
         return Followed(ended=False)
     status = job.get("response_status")

@@ -151,12 +151,12 @@ class PowerStoreDriver:
         discovery_ttl_seconds: float = DISCOVERY_TTL_SECONDS,
         names: Names = NO_NAMES,
         environ: Mapping[str, str] | None = None,  # no program is run here
-        conceal: Callable[[Secret], None] | None = None,  # the password's reader sees to that
+        conceal: Callable[[Secret], None] = lambda secret: None,
     ) -> Self:
         """The driver of a configured array. Nothing is connected to and no password is read before it is needed.
 
         `names` are where is kept what ends were found to mean; before a change it is confirmed, not trusted.
-        Raises InvalidInput for a url that is none.
+        `conceal` is told each secret of a session. Raises InvalidInput for a url that is none.
         """
         connection = Connection(
             backend=backend,
@@ -169,7 +169,7 @@ class PowerStoreDriver:
         )
         client = BackendClient(
             connection,
-            PowerStoreSignIn(settings.username, password),
+            PowerStoreSignIn(settings.username, password, conceal),
             clock=clock,
             board=board,
             policy=policy,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from replctl.core.errors import Unauthorized
-from replctl.core.secrets import Secret
+from replctl.core.secrets import Passing, Secret
 from replctl.drivers.http import Answer, Send
 
 TOKEN_HEADER = "DELL-EMC-TOKEN"  # noqa: S105  # the name of a header, not a token
@@ -30,9 +30,15 @@ class _Held:
 class PowerStoreSignIn:
     """Fits `drivers.http.SignIn`: Basic once, then the cookie, and the token with everything but GET."""
 
-    def __init__(self, username: str, password: Callable[[], Secret]) -> None:
+    def __init__(
+        self,
+        username: str,
+        password: Callable[[], Secret],
+        conceal: Callable[[Secret], None] = lambda secret: None,
+    ) -> None:
         self._username = username
         self._password = password
+        self._conceal = conceal
         self._held = _Held(_NONE, None)
 
     def login(self, send: Send) -> None:
@@ -44,7 +50,7 @@ class PowerStoreSignIn:
                 "the array accepted the password and gave no session cookie",
                 remedy="check that nothing between here and the array takes cookies out",
             )
-        self._held = _Held(answer.cookies, answer.headers.get(TOKEN_HEADER))
+        self._hold(answer.cookies, answer.headers.get(TOKEN_HEADER))
 
     def headers(self, method: str) -> Mapping[str, str]:
         """The cookie, and for a change the token."""
@@ -61,7 +67,7 @@ class PowerStoreSignIn:
         held = self._held
         token = response.headers.get(TOKEN_HEADER, held.token)
         if response.cookies or token != held.token:
-            self._held = _Held({**held.cookies, **response.cookies}, token)
+            self._hold({**held.cookies, **response.cookies}, token)
 
     def logout(self, send: Send) -> None:
         """End the session, so that it does not count among those that an array can keep."""
@@ -75,6 +81,12 @@ class PowerStoreSignIn:
     def is_expired(self, response: Answer) -> bool:
         """Whether a session that ended may be answered so."""
         return response.status in EXPIRED_STATUSES or response.is_redirect
+
+    def _hold(self, cookies: Mapping[str, str], token: str | None) -> None:
+        """Keep them, and out of all that is shown: an error of the array may quote what was sent."""
+        for value in (*cookies.values(), token or ""):
+            self._conceal(Passing(value))
+        self._held = _Held(cookies, token)
 
     def _basic(self) -> str:
         pair = f"{self._username}:{self._password().reveal()}"

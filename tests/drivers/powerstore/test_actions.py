@@ -66,6 +66,11 @@ def test_a_job_that_goes_on(phase: str | None) -> None:
     assert followed({"phase": phase}) == Followed(ended=False)
 
 
+@pytest.mark.parametrize("phase", [["Failed"], {"Completed": 1}, 7, True])
+def test_a_phase_that_is_no_word_ends_nothing(phase):
+    assert followed({"phase": phase}) == Followed(ended=False)
+
+
 def test_a_job_that_ended_well() -> None:
     assert followed({"phase": "Completed", "response_status": "204"}) == Followed(ended=True)
     assert followed({"phase": "Completed"}) == Followed(ended=True)

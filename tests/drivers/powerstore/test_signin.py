@@ -116,3 +116,14 @@ def test_the_password_is_read_at_each_login() -> None:
     signed.login(array)
     sent = [base64.b64decode(headers["Authorization"].split()[1]).decode() for _, _, headers in array.asked]
     assert sent == ["u:old", "u:new"]
+
+
+def test_what_a_session_is_made_of_is_kept_out_of_what_is_shown() -> None:
+    concealed: list[str] = []
+    sign_in = PowerStoreSignIn(
+        "replctl", lambda: Secret("x"), lambda secret: concealed.append(secret.reveal())
+    )
+    sign_in.login(Array(answer(token="t1", auth_cookie="c1")))
+    sign_in.learn(answer(token="t2"))
+    sign_in.learn(answer(more="c2"))
+    assert concealed == ["c1", "t1", "c1", "t2", "c1", "c2", "t2"]
