@@ -115,7 +115,7 @@ def unverified(seen: Observation, operation_id: str) -> Ending:
     return stopped(
         Outcome.UNKNOWN,
         "unverified",
-        f"{seen.backend} says that it is the source, which was not verified: {doubt}",
+        f"{seen.backend} says that it is the {seen.state}, which was not verified: {doubt}",
         f"once that can be proven: replctl op resume {operation_id}; else op abandon, and mend it at the storage",
     )
 

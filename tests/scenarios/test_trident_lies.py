@@ -1,4 +1,4 @@
-"""Where Trident says `promoted` and it is not so (CT §4.3): who believes its word has a dead replica, and we say 9.
+"""Where Trident says `promoted`, or `reestablished`, and it is not so (CT §4.3): we say 9, and do not believe it.
 
 In each, a naive client that waits for what it asked for reports success.
 """
@@ -147,3 +147,45 @@ def test_ontap_proves_what_kubernetes_has_forgotten(world: World) -> None:
     ask_ontap(world)
     assert world.act("promote", LEDGER).code == 0
     assert world.truth()["lost_writes"] == 0
+
+
+NOT_RESUMED = {"unreadable_mirror": "established"}
+
+
+def goes_blind(world: World, cluster: str) -> None:
+    """ONTAP cannot be read from right before the old source is told to follow."""
+    when(world, "ontap", {"cluster": cluster, "state": "unreadable"}, cluster, "PATCH", MIRRORS)
+
+
+def test_an_old_source_that_only_says_it_follows_is_not_believed(tmp_path: Path) -> None:
+    """Where an unreadable mirror counts as one that is there, the word is written and nothing was undone."""
+    with at_rest(tmp_path, assumptions=NOT_RESUMED) as world:
+        goes_blind(world, EAST)
+        ran = world.act("promote", LEDGER)
+        assert word(world, EAST) == "reestablished"
+        assert world.truth()["volume_type"] == {EAST: "rw", WEST: "rw"}
+        assert (ran.code, ran.operation["error"]["code"]) == (9, "unverified"), ran.out
+        assert "k8s-east says that it is the replica, which was not verified" in ran.err
+        again = world.act("promote", LEDGER)
+        assert (again.code, again.operation["error"]["code"]) == (9, "unverified")
+        (line,) = world.run("status", LEDGER, "-o", "json").json["replications"]
+        assert line["peer"]["unverified"] is True
+        assert patches(world) == [(WEST, "promoted"), (EAST, "reestablished")]
+
+
+def test_nor_one_that_was_a_replica_before(tmp_path: Path) -> None:
+    """Its policy is known from then on, so that only what it passed through proves it."""
+    with at_rest(tmp_path, assumptions=NOT_RESUMED) as world:
+        assert world.act("promote", LEDGER).code == 0
+        goes_blind(world, WEST)
+        ran = world.act("demote", LEDGER)
+        assert world.truth()["volume_type"] == {EAST: "rw", WEST: "rw"}
+        assert (ran.code, ran.operation["error"]["code"]) == (9, "unverified"), ran.out
+
+
+def test_one_that_follows_is_believed_by_whoever_looks_soon_after(tmp_path: Path) -> None:
+    with at_rest(tmp_path) as world:
+        assert world.act("promote", LEDGER).code == 0
+        elsewhere = world.act("promote", LEDGER, state_dir=tmp_path / "elsewhere")
+        assert (elsewhere.code, elsewhere.operation["outcome"]) == (0, "unchanged"), elsewhere.out
+        assert world.truth()["volume_type"] == {EAST: "dp", WEST: "rw"}

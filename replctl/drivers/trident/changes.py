@@ -11,7 +11,7 @@ from typing import Any
 from replctl.drivers.kubernetes.objects import text
 from replctl.drivers.trident import words
 from replctl.drivers.trident.mirrors import Mirror
-from replctl.drivers.trident.promotions import ANNOTATION, Promotion
+from replctl.drivers.trident.promotions import ANNOTATION, RETURN, Promotion, Return
 
 
 def promotion(mirror: Mirror, operation: str, handle: str, since: str) -> dict[str, Any]:
@@ -28,9 +28,20 @@ def promotion(mirror: Mirror, operation: str, handle: str, since: str) -> dict[s
     return _changed(mirror, words.PROMOTED, handle=handle, mark=mark.annotation)
 
 
-def re_establishment(mirror: Mirror, remote: str, policy: str, schedule: str) -> dict[str, Any]:
-    """Make it the replica of `remote`; what it names itself of policy and schedule stays (CT §2.4)."""
-    return _changed(mirror, words.REESTABLISHED, remote=remote, policy=policy, schedule=schedule)
+def re_establishment(mirror: Mirror, remote: str, policy: str, schedule: str, since: str) -> dict[str, Any]:
+    """Make it the replica of `remote`; what it names itself of policy and schedule stays (CT §2.4).
+
+    With what proves later that it was true; `since` as of a promotion.
+    """
+    mark = Return(
+        since=since,
+        generation=(mirror.generation or 0) + 1,
+        was=text(mirror.condition, "state"),
+        policy=text(mirror.condition, "replicationPolicy"),
+    )
+    changed = _changed(mirror, words.REESTABLISHED, remote=remote, policy=policy, schedule=schedule)
+    changed["metadata"]["annotations"][RETURN] = mark.annotation
+    return changed
 
 
 def clearing(mirror: Mirror) -> dict[str, Any]:
@@ -57,7 +68,7 @@ def _changed(
         "promotedSnapshotHandle": handle,
     }
     return {
-        "metadata": {"annotations": {ANNOTATION: mark}},
+        "metadata": {"annotations": {ANNOTATION: mark, RETURN: None}},
         "spec": {
             "state": state,
             "replicationPolicy": text(spec, "replicationPolicy") or policy,

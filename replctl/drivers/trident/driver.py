@@ -45,7 +45,7 @@ from replctl.drivers.trident.keeping import NO_COPIES, Copies, Kept, Key
 from replctl.drivers.trident.lookup import Found, Lookup, mirror_key
 from replctl.drivers.trident.mirrors import Mirror, Relationship, Surroundings
 from replctl.drivers.trident.ontap import Ontap, OntapSignIn, error_message
-from replctl.drivers.trident.promotions import Promotion
+from replctl.drivers.trident.promotions import Promotion, Return
 from replctl.drivers.trident.reading import ATTACHMENTS, CLAIMS, MIRRORS, Reader
 from replctl.drivers.trident.recipe import TridentRecipe
 from replctl.drivers.trident.translations import Made, Translated, translate
@@ -275,16 +275,16 @@ class TridentDriver:
         return seen
 
     def _was_watched(self, mirror: Mirror, look: Look) -> bool:
-        """Whether a promotion of ours was true, by what the object was since then (CT §4.3)."""
-        promotion = Promotion.of(mirror.body)
-        if promotion is None or not promotion.fits(mirror.generation):
+        """Whether a change of ours was true, by what the object was since then (CT §4.3)."""
+        changed = Promotion.of(mirror.body) or Return.of(mirror.body)
+        if changed is None or not changed.fits(mirror.generation):
             return False
         if mirror.claimed not in self._watched:
-            from replctl.drivers.trident.history import between  # after a promotion of ours alone
+            from replctl.drivers.trident.history import between  # after a change of ours alone
 
-            key, versions = (mirror.namespace, mirror.name), (promotion.since, mirror.version)
+            key, versions = (mirror.namespace, mirror.name), (changed.since, mirror.version)
             history = between(self._client, MIRRORS, key, versions, look)
-            if promotion.passed(history):
+            if changed.passed(history):
                 self._watched.add(mirror.claimed)
         return mirror.claimed in self._watched
 

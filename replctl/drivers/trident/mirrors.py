@@ -25,7 +25,7 @@ from replctl.core.model import (
 )
 from replctl.drivers.kubernetes.objects import NO_BODY, Body, part, text
 from replctl.drivers.trident import words
-from replctl.drivers.trident.promotions import Promotion
+from replctl.drivers.trident.promotions import Promotion, Return
 from replctl.drivers.trident.stamps import moment
 
 INCAPABLE = "the storage behind its claim is of a family that has no mirrors"
@@ -158,7 +158,7 @@ def mirror_seen(
     """What one end says, in our words with Trident's beside them (design §3).
 
     `claim` is None where it is not known, and empty where it is proven not to be there. `watched`: that it was
-    promoted was seen step by step, which proves it.
+    promoted, or made the replica again, was seen step by step, which proves it.
     """
     vendor = mirror.words(claim)
     said = words.translate(vendor)
@@ -168,8 +168,9 @@ def mirror_seen(
     wrong = _contradiction(said, backed, around) or (
         _fallback(mirror) if said.state is State.REPLICA else None
     )
-    proven = wrong is None and (watched or _is_broken(mirror, backed, around))
-    unproven = said.unproven and not proven
+    proven = wrong is None and (watched or _is_borne_out(said, mirror, backed, around))
+    claims = said.unproven or _claims_return(said, mirror)
+    unproven = claims and not proven
     return Observation(
         backend=around.backend,
         observed_at=around.read_at,
@@ -179,9 +180,9 @@ def mirror_seen(
         mode=mode,
         flow=said.flow,
         healthy=said.healthy and wrong is None,
-        doubt=None if said.unproven and not unproven else _doubt(said, backed),
+        doubt=None if said.unproven and proven else _doubt(said, backed, unproven=unproven),
         unproven=unproven,
-        claim=mirror.claimed if said.unproven and wrong is None else None,
+        claim=mirror.claimed if claims and wrong is None else None,
         in_use=attached_to(claim, around),
         word=_word(mirror, vendor),
         sentence=_sentence(mirror, said, wrong),
@@ -206,6 +207,27 @@ def _unsupported(end: End, mirror: Mirror, vendor: words.MirrorWords) -> str | N
     if vendor.going:
         return REMOVING
     return _another_claim(end, mirror) or (INCAPABLE if mirror.handle.startswith(":") else None)
+
+
+def _claims_return(said: words.Translation, mirror: Mirror) -> bool:
+    """Whether it is to be the replica again by a change of ours, and so far only says so (CT §4.1).
+
+    Where ONTAP could not be read nothing was undone, and Trident may say the same. Of what others asked for, as of a
+    replica that was made as one, the word stands.
+    """
+    returned = Return.of(mirror.body)
+    return said.state is State.REPLICA and returned is not None and returned.fits(mirror.generation)
+
+
+def _is_borne_out(
+    said: words.Translation, mirror: Mirror, backed: Relationship | None, around: Surroundings
+) -> bool:
+    """Whether what is claimed shows elsewhere too: at ONTAP, or in a policy that only ONTAP can have told."""
+    if said.state is not State.REPLICA:
+        return _is_broken(mirror, backed, around)
+    returned = Return.of(mirror.body)
+    told = returned is not None and returned.tells(text(mirror.condition, "replicationPolicy"))
+    return told or backed is not None
 
 
 def _is_broken(mirror: Mirror, backed: Relationship | None, around: Surroundings) -> bool:
@@ -240,8 +262,10 @@ def _contradiction(said: words.Translation, backed: Relationship | None, around:
     return None
 
 
-def _doubt(said: words.Translation, backed: Relationship | None) -> str | None:
+def _doubt(said: words.Translation, backed: Relationship | None, *, unproven: bool) -> str | None:
     """Of a replica whose copy has an age only that age is in doubt, and the entry's rpo answers it."""
+    if unproven and said.state is State.REPLICA:
+        return words.UNDONE
     timed = backed is not None and backed.taken_at is not None
     return words.TIMED if timed and said.state is State.REPLICA and said.doubt else said.doubt
 

@@ -42,7 +42,7 @@ _GAVE_UP = frozenset({"failed", "invalid"})  # Trident does not try again before
 _SOURCE = EndGoal(frozenset({State.SOURCE}))
 _PROVEN = EndGoal(frozenset({State.SOURCE}), proven=True)
 _REPLICA = EndGoal(
-    frozenset({State.REPLICA}), passing=frozenset({State.SYNCING, State.DEMOTING}), healthy=True
+    frozenset({State.REPLICA}), passing=frozenset({State.SYNCING, State.DEMOTING}), healthy=True, proven=True
 )
 _TOLD_ANEW = frozenset({State.FAILED, State.REPLICA})
 _QUIET_REPLICA = EndGoal(frozenset({State.REPLICA}))

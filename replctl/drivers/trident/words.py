@@ -35,6 +35,10 @@ TIMED = "its last copy is not known to be younger than twice the rpo of its entr
 UNPROVEN = (
     "Trident says promoted, which does not prove that ONTAP broke the mirror (`ontap:` in config.yaml can)"
 )
+UNDONE = (
+    "Trident says reestablished, which does not prove that ONTAP has the mirror (`ontap:` in config.yaml can);"
+    " without it hosts can still write here"
+)
 PAUSED = "nothing is copied: ONTAP has the mirror paused, out of step, or not at all"
 
 

@@ -294,7 +294,7 @@ def _wanted(action: str, mirror: Mirror, word: Mapping[str, str], since: str) ->
         return changes.promotion(mirror, word["operation"], word.get("snapshot", ""), since)
     if action == REESTABLISH:
         return changes.re_establishment(
-            mirror, word["remote"], word.get("policy", ""), word.get("schedule", "")
+            mirror, word["remote"], word.get("policy", ""), word.get("schedule", ""), since
         )
     if action == RESET:
         return changes.clearing(mirror)

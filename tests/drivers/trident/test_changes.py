@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from replctl.core.plans import Errand
 from replctl.drivers.trident import changes, errands
 from replctl.drivers.trident.mirrors import Mirror
-from replctl.drivers.trident.promotions import ANNOTATION, Promotion
+from replctl.drivers.trident.promotions import ANNOTATION, RETURN, Promotion, Return
 
 STRINGS = {"state", "replicationPolicy", "replicationSchedule"}
 ONE = errands.Errands("op-1")
@@ -29,7 +29,7 @@ def bare() -> dict[str, Any]:
 
 CHANGES = [
     changes.promotion(Mirror(body()), "op-1", "pvc-1/snap", "77"),
-    changes.re_establishment(Mirror(bare()), "svm_west:v", "MirrorAllSnapshots", "5min"),
+    changes.re_establishment(Mirror(bare()), "svm_west:v", "MirrorAllSnapshots", "5min", "78"),
     changes.clearing(Mirror(body("failed", "promoted"))),
 ]
 
@@ -48,7 +48,7 @@ def test_all_six_strings_are_there(made: dict[str, Any]) -> None:
 
 def test_what_the_source_names_itself_stays_and_what_it_lacks_is_given() -> None:
     given_all = changes.re_establishment(
-        Mirror(body("promoted", "promoted")), "svm_west:v", "Other", "hourly"
+        Mirror(body("promoted", "promoted")), "svm_west:v", "Other", "hourly", "78"
     )
     assert given_all["spec"]["replicationPolicy"] == "MirrorAllSnapshots"
     given_none = CHANGES[1]["spec"]
@@ -76,6 +76,29 @@ def test_a_mark_is_of_one_wish_of_one_object() -> None:
     assert not mark.passed([moment("promoting", generation=2), moment("promoted")])
 
 
+def test_a_way_back_is_marked_and_a_promotion_after_it_is_not_taken_for_one() -> None:
+    notes = CHANGES[1]["metadata"]["annotations"]
+    mark = Return.of({"metadata": {"annotations": notes}})
+    assert mark == Return(since="78", generation=3, was="promoted", policy="")
+    assert (notes[ANNOTATION], CHANGES[0]["metadata"]["annotations"][RETURN]) == (None, None)
+    assert (mark.fits(3), mark.fits(4)) == (True, False)
+    assert mark.passed([moment("promoted"), moment("reestablishing"), moment("reestablished")])
+    assert not mark.passed([moment("promoted"), moment("reestablished")])
+    assert not mark.passed([moment("reestablishing", generation=2), moment("reestablished")])
+
+
+def test_a_policy_that_was_not_told_before_proves_that_ontap_was_read() -> None:
+    untold = Return(since="78", generation=3, was="promoted", policy="")
+    told = Return(since="78", generation=3, was="promoted", policy="MirrorAllSnapshots")
+    assert untold.tells("MirrorAllSnapshots")
+    assert not untold.tells("")
+    assert not told.tells("MirrorAllSnapshots")
+
+
+def test_what_was_a_replica_already_is_only_called_otherwise() -> None:
+    assert not Return(since="78", generation=3, was="established", policy="").fits(3)
+
+
 def test_without_a_complete_copy_before_it_nothing_is_proven() -> None:
     mark = Promotion(operation="op-1", since="77", generation=3, was="failed")
     assert not mark.fits(3)
@@ -85,6 +108,7 @@ def test_without_a_complete_copy_before_it_nothing_is_proven() -> None:
 @given(st.one_of(st.text(), st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps)))
 def test_whatever_stands_in_the_annotation_is_no_mark(text: str) -> None:
     assert Promotion.of({"metadata": {"annotations": {ANNOTATION: text}}}) is None
+    assert Return.of({"metadata": {"annotations": {RETURN: text}}}) is None
 
 
 def update(state: str | None, **spec: str) -> dict[str, Any]:
