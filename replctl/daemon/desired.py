@@ -6,13 +6,18 @@ an entry that the daemon had settled on. A first reading, and one that follows a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from replctl.clock import Cancel, Clock
 from replctl.core.errors import ReplctlError
 from replctl.core.reconciling import Settled
+from replctl.logs import LOGGER
 from replctl.settings import Replications, Settings, files, load_replications, reload
 
+QUIET_SECONDS = 1.0  # without a change before the file is read …
+QUIET_LOOKS = 10  # … and how often that is waited for in one tick
 Signature = tuple[int, int, int] | None
 
 
@@ -55,6 +60,24 @@ class DesiredFile:
     @property
     def has_changed(self) -> bool:
         return self.signature() != self._signature
+
+    def is_quiet(self, clock: Clock, stop: Cancel) -> bool:
+        """Wait until nobody is at the file: one who writes it anew may have emptied it first.
+
+        What is read in between is broken, and what follows a broken file is no edit. False where that does not end,
+        or the daemon is told to stop: the next tick sees to it.
+        """
+        for _ in range(QUIET_LOOKS if self.has_changed else 0):
+            before = self.signature()
+            if clock.wait(QUIET_SECONDS, stop):
+                return False
+            if self.signature() == before:
+                return True
+        if not self.has_changed:
+            return True
+        text = "the file is being written for %d looks at it: it is read when that ends"
+        logging.getLogger(LOGGER).warning(text, QUIET_LOOKS)
+        return False
 
     def read(self, settled: Mapping[str, Settled]) -> Reading:
         """Read it anew; `settled` is how the daemon last saw each at rest."""

@@ -230,7 +230,7 @@ class Daemon:
 
     def _read_file(self) -> None:
         asked = self._wakes.reload.is_set()
-        if not (asked or self._file.has_changed):
+        if not (asked or self._file.has_changed) or not self._file.is_quiet(self._clock, self._wakes.stop):
             return
         self._wakes.reload.clear()
         if self._last:  # until then it is starting, and says so by not being ready

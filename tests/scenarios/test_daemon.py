@@ -17,6 +17,7 @@ from worlds import LEDGER, World, a_world
 
 from replctl.bootstrap import Services, assemble
 from replctl.cli import documents
+from replctl.clock import Cancel
 from replctl.core.events import ignore
 from replctl.core.metrics import MISSION
 from replctl.core.model import Who
@@ -343,6 +344,57 @@ def test_a_broken_file_keeps_the_old_one_and_a_mended_one_is_no_edit(world: Worl
         assert world.run("status", "-o", "json").json["daemon"]["trouble"] is None
         assert "nobody was seen to edit it" in said
         assert world.changes() == []
+
+
+def test_a_file_that_is_just_being_written_is_not_read_and_its_edit_is_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some editors empty a file, or move it away, before they write it."""
+    edited = entries(world).read_text().replace("state: replica", "state: source", 1)
+    left = ["", edited[:200], None, edited]  # None: it is not there at all
+    unhurried = world.clock.wait
+
+    def wait(seconds: float, cancel: Cancel | None = None) -> bool:
+        if left:
+            write()
+        return unhurried(seconds, cancel)
+
+    def write() -> None:
+        text = left.pop(0)
+        if text is None:
+            entries(world).unlink()
+        else:
+            entries(world).write_text(text)
+
+    with running(world) as one:
+        one.tick()
+        write()
+        monkeypatch.setattr(world.clock, "wait", wait)
+        assert f"promote {LEDGER} (the file was edited to source)" in one.tick()
+        assert roles(world) == TURNED
+        assert "broken" not in one.log
+
+
+def test_a_file_that_is_written_on_and_on_keeps_the_old_one_until_that_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, unhurried = entries(world).read_text(), world.clock.wait
+    with running(world) as one:
+        one.tick()
+
+        def wait(seconds: float, cancel: Cancel | None = None) -> bool:
+            with entries(world).open("a") as file:
+                file.write("# and on\n")
+            return unhurried(seconds, cancel)
+
+        entries(world).write_text(good)
+        with monkeypatch.context() as patch:
+            patch.setattr(world.clock, "wait", wait)
+            assert one.tick() == "saw 4 replications: nothing to do"
+            assert "it is read when that ends" in one.log
+        one.edit(LEDGER, "source")
+        one.tick()
+        assert roles(world) == TURNED
 
 
 def test_a_file_that_forgets_more_than_half_is_broken(world: World) -> None:
