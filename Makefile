@@ -72,6 +72,7 @@ generate: $(DEV)
 	$(BIN)/python -m replctl.settings.schema
 	$(BIN)/python -m replctl.cli.reference .
 	$(BIN)/python tests/matrix.py .
+	PYTHONPATH=tests $(BIN)/python -m cli.scenes
 
 bench: $(DEV)
 	@for bench in tests/bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit; done

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from replctl.cli import documents, groups, names, offering, screens
 from replctl.cli.contradicting import Contradictions
 from replctl.cli.failures import failure_of, unexpected
-from replctl.cli.lines import dim, line
+from replctl.cli.lines import BLANK, dim, line
 from replctl.cli.options import Acting, Choosing, Common, Keeping, Looking
 from replctl.cli.output import Format
 from replctl.cli.session import YES, Session, agreed, command_line, opened
@@ -365,16 +365,27 @@ def _show_screens(
 ) -> None:
     """Results and plans are data; refusals and failures are told on stderr unless they were asked for."""
     output, of = session.output, len(results)
-    for done in results:
-        if asked_for or done.outcome in SHOWN_AS_DATA:
-            output.data(groups.result(done, session.now, output.width, of=1 if asked_for else of))
-        else:
-            output.tell(groups.result(done, session.now, output.message_width, of=of))
+    flags = () if asked_for or of == 1 else groups.answered_by(results)
+    typable = takes is None or takes.issuperset(flags)
+    command = command_line(session.here.argv, *flags) if flags and typable else ""
+    alike, others = groups.parted(results, asked_for=asked_for)
+    output.data(groups.summed(alike, output.width))
+    grounded, long = 0, False
+    for done, same in groups.for_one_reason(others, of=of):
+        as_data = asked_for or done.outcome in SHOWN_AS_DATA
+        width = output.width if as_data else output.message_width
+        one_of = 1 if asked_for else of
+        told = groups.result(
+            done, session.now, width, of=one_of, alike=same, before=grounded, goes_on=bool(command)
+        )
+        (output.data if as_data else output.tell)([BLANK, *told] if long else told)
+        long = len(told) > 1
+        grounded += done.outcome in groups.GROUNDED
     if of > 1:
-        flags = () if asked_for else groups.answered_by(results)
-        typable = takes is None or takes.issuperset(flags)
-        command = command_line(session.here.argv, *flags) if flags and typable else ""
-        output.say(groups.after(results, command, session.now, output.message_width, goes_on=goes_on))
+        below = groups.after(
+            results, command, session.now, output.message_width, goes_on=goes_on, asked_for=asked_for
+        )
+        output.say([BLANK, *below] if long or len(below) > 1 else below)
 
 
 def _with_config(session: Session, result: OperationResult) -> OperationResult:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from replctl.cli.documents import SCHEMA_VERSION, hold_of, rfc3339
-from replctl.cli.lines import BLANK, Line, Role, Row, Span, line, table, wrapped
-from replctl.cli.screens import FAILURE_MARK, MARKS, UNLIMITED
+from replctl.cli.lines import BLANK, UNLIMITED, Line, Role, Row, Span, line, plural, table, wrapped
+from replctl.cli.screens import FAILURE_MARK, MARKS
 from replctl.cli.shapes import ComparisonDocument, DifferenceDocument, DifferencesDocument
 from replctl.cli.surroundings import PROGRAM
 from replctl.core.differences import Aspect, Comparison, Difference
@@ -63,12 +63,12 @@ def _rows(each: Comparison) -> Iterator[Row]:
             Span(found.wanted),
             Span(found.seen, Role.WARN),
         )
-        yield Row(cells, Span(_next(each, found), Role.DIM))
+        yield Row(cells, Span(_next(each, found), Role.TYPE))
     if each.untold:
         what, wanted = UNTOLD, shown(each.status.replication.desired_state)
         if each.untold_rpo:
             what, wanted = Aspect.RPO.value, format_duration(each.status.replication.rpo_seconds or 0.0)
-        role = Role.DIM if each.untold_rpo else Role.BAD
+        role = Role.DIM if each.untold_rpo else Role.WARN
         cells = (Span(key, Role.STRONG), Span(what), Span(wanted), Span("not known", role))
         yield Row(cells, Span(each.untold, role))
 
@@ -85,18 +85,20 @@ def _footer(compared: Sequence[Comparison], room: int) -> Iterator[Line]:
     differ = sum(each.same is False for each in compared)
     untold = sum(bool(each.untold) and not each.untold_rpo for each in compared)
     without_rpo = sum(each.untold_rpo for each in compared)
-    noun = "replication" if len(compared) == 1 else "replications"
+    many = plural(len(compared), "replication")
     rpo = f"of {without_rpo} of {len(compared)} the rpo cannot be told" if without_rpo else ""
     if not differ and not untold:
         said = f"all as the file says{f', but {rpo}' if rpo else ''}"
-        yield line(MARKS[Outcome.UNCHANGED], f" {len(compared)} {noun}: {said}")
+        yield from wrapped(f"{many}: {said}", room, first=line(MARKS[Outcome.UNCHANGED], " "), indent=2)
         return
-    words = [f"{differ} of {len(compared)} {noun} differ from the file"] if differ else []
+    words = [f"{differ} of {many} differ from the file"] if differ else []
     if untold:
         words.append(f"of {untold} of {len(compared)} it cannot be told")
     words += [rpo] if rpo else []
-    yield line(FAILURE_MARK, f" {', and '.join(words)}")
+    yield from wrapped(", and ".join(words), room, first=line(FAILURE_MARK, " "), indent=2)
     applicable = sum(each.is_applicable for each in compared)
     if applicable:
-        some = f"carries out {applicable} planned change{'' if applicable == 1 else 's'} of roles"
-        yield from wrapped(f"next: {PROGRAM} apply --dry-run; {PROGRAM} apply {some}", room, indent=2)
+        can = f"next: {plural(applicable, 'planned change')} of roles can be carried out"
+        yield from wrapped(can, room, indent=2)
+        yield line("  ", Span(f"{PROGRAM} apply --dry-run", Role.TYPE))
+        yield line("  ", Span(f"{PROGRAM} apply", Role.TYPE))

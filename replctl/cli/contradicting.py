@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from replctl.cli.lines import line, strong, wrapped
-from replctl.cli.screens import UNLIMITED
+from replctl.cli.lines import UNLIMITED, line, strong, wrapped
 from replctl.cli.session import Session, owner_of
 from replctl.core.errors import ReplctlError
 from replctl.core.events import Noticed

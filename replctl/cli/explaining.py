@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from replctl.cli.documents import backend_of
-from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrapped
-from replctl.cli.screens import UNLIMITED, age, state_span
+from replctl.cli.lines import BLANK, UNLIMITED, Line, Role, Span, dim, flowed, line, strong, wrapped
+from replctl.cli.screens import age, evidence, state_span
 from replctl.cli.tables import HEALTH_ROLES, difference
 from replctl.core.durations import format_duration, format_time
 from replctl.core.journal import Drill
 from replctl.core.model import Link, Observation, Pair, Verb
-from replctl.core.plans import Decision, Plan
+from replctl.core.plans import Decision, Evidence, Plan
 from replctl.core.results import EndStatus, Explanation, ReplicationStatus
 
-LABEL = 12  # columns of the words on the left
+LABEL = 13  # columns of the words on the left
 LINK_ROLES: Mapping[Link, Role] = {Link.OK: Role.GOOD, Link.IMPAIRED: Role.WARN, Link.LOST: Role.BAD}
 
 
@@ -30,9 +30,8 @@ def explanation(explained: Explanation, now: float, width: int | None) -> list[L
         lines += [BLANK, *_end(label, end, seen, now, room)]
     lines += [BLANK, *_point(status, explained.pair, now, room)]
     lines += [BLANK, line(strong("what each verb would do now"))]
-    for verb, decision in explained.verbs:
-        lines += _verb(verb, decision, explained.pair, room)
-    return lines
+    lines += _verbs(explained, room)
+    return [*lines, *_why_refused(explained.verbs, now, room)]
 
 
 def _labelled(label: str, text: str, room: int, role: Role = Role.PLAIN) -> list[Line]:
@@ -107,11 +106,11 @@ def _said(end: EndStatus, seen: Observation, now: float, room: int) -> list[Line
         lines += _labelled("progress", f"{seen.progress.percent:.0f} %", room)
     if seen.unsupported:
         lines += _labelled("unsupported", seen.unsupported, room, Role.BAD)
-    read = f"{age(seen.observed_at, now)}" + (f", as of {age(end.as_of, now)}" if end.as_of else "")
-    lines += _labelled("read", read, room)
-    if seen.vendor:
-        words = ", ".join(f"{key} {'-' if value is None else value}" for key, value in seen.vendor.items())
-        lines += _labelled("vendor", words, room, Role.DIM)
+    read, proven = age(seen.observed_at, now), age(end.as_of, now)
+    lines += _labelled("read", read + (f", as of {proven}" if proven not in ("", read) else ""), room)
+    words = [line(dim(f"{key} {'-' if value is None else value}")) for key, value in seen.vendor.items()]
+    if words:
+        lines += flowed(words, room, first=line(f"  {'vendor':<{LABEL}}"), indent=LABEL + 2)
     return lines
 
 
@@ -153,18 +152,37 @@ def _arithmetic(status: ReplicationStatus, holder: Observation | None) -> str:
     return text
 
 
-def _verb(verb: Verb, decision: Decision, pair: Pair, room: int) -> list[Line]:
-    if isinstance(decision, Plan):
-        if decision.unchanged:
-            return _labelled(verb.value, "nothing to do", room)
-        steps = ", then ".join(f"{step.name} on {backend_of(step, pair)}" for step in decision.steps)
-        return _labelled(verb.value, steps, room, Role.GOOD)
-    lines = _labelled(verb.value, f"refused by {', '.join(decision.names)}", room, Role.WARN)
-    for guard in decision.guards:
-        for evidence in guard.evidence:
-            place = f"{evidence.backend}: " if evidence.backend else ""
-            text = f"{guard.name}: {place}{evidence.value}"
-            lines += wrapped(text, room, first=line(" " * (LABEL + 2)), indent=LABEL + 4, role=Role.DIM)
-    if decision.next:
-        lines += [line(" " * (LABEL + 2), Span(decision.next, Role.TYPE))]
-    return lines
+def _verbs(explained: Explanation, room: int) -> Iterator[Line]:
+    """Verb by verb the steps or the guards, and the command that leads on, once for all that name the same."""
+    told: set[str] = set()
+    for verb, decision in explained.verbs:
+        if isinstance(decision, Plan):
+            yield from _labelled(verb.value, *_steps(decision, explained.pair, room))
+            continue
+        yield from _labelled(verb.value, f"refused by {', '.join(decision.names)}", room, Role.WARN)
+        if decision.next and decision.next not in told:
+            told.add(decision.next)
+            yield line(" " * (LABEL + 2), Span(decision.next, Role.TYPE))
+
+
+def _steps(plan: Plan, pair: Pair, room: int) -> tuple[str, int, Role]:
+    if plan.unchanged:
+        return "nothing to do", room, Role.PLAIN
+    steps = ", then ".join(f"{step.name} on {backend_of(step, pair)}" for step in plan.steps)
+    return steps, room, Role.GOOD
+
+
+def _why_refused(verbs: Sequence[tuple[Verb, Decision]], now: float, room: int) -> Iterator[Line]:
+    """The guards with their evidence, each once, and the verbs that it refuses."""
+    found: dict[tuple[str, tuple[Evidence, ...]], list[str]] = {}
+    for verb, decision in verbs:
+        if not isinstance(decision, Plan):
+            for guard in decision.guards:
+                found.setdefault((guard.name, guard.evidence), []).append(verb.value)
+    if found:
+        yield BLANK
+        yield line(strong("why they are refused"))
+    for (name, seen), refused in found.items():
+        yield from wrapped(", ".join(refused), room, first=line("  ", Span(name, Role.WARN), ": "), indent=4)
+        for each in seen:
+            yield from evidence(each, now, room)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from replctl.cli.documents import SCHEMA_VERSION, rfc3339, state_word, when
-from replctl.cli.lines import BLANK, Line, Role, Row, Span, dim, line, strong, table, wrapped
-from replctl.cli.screens import UNLIMITED
+from replctl.cli.lines import BLANK, UNLIMITED, Line, Role, Row, Span, dim, line, strong, table, wrapped
 from replctl.cli.shapes import (
     BackendDocument,
     BackendsDocument,
@@ -28,7 +27,7 @@ from replctl.diagnosis.importing import Imported, LeftOut
 from replctl.diagnosis.survey import Findings, Found, Standing
 
 NOTHING = "-"
-WORDS = ("role", "state", "type")  # of the vendor's, those that say most of a thing
+WORDS = ("role", "state")  # of the vendor's, those that say most of a thing
 WORST_LAST = (Level.OK, Level.WARN, Level.FAIL)
 MARKS: Mapping[Level, Span] = {
     Level.OK: Span("✓", Role.GOOD),
@@ -142,8 +141,9 @@ def discovery(found: Sequence[Findings], width: int | None, *, wide: bool = Fals
     shown = [(each, thing) for each in found for thing in (each.found if wide else each.sessions)]
     lines: list[Line] = []
     if shown:
-        headers = ["BACKEND", "KIND", "ID", "WHAT", "STATE", "IN THE FILE"]
-        lines = [*table(headers, [_row(each, thing) for each, thing in shown], width), BLANK]
+        headers = ["BACKEND", "KIND", "ID", "WHAT", "STATE", "TYPE", "IN THE FILE"]
+        rows = [_row(each, thing) for each, thing in shown]
+        lines = [*table(headers, rows, width, gives_way=() if wide else ("KIND", "ID", "TYPE")), BLANK]
     for each in found:
         lines.extend(_summary(each, width or UNLIMITED))
     return lines
@@ -158,6 +158,7 @@ def _row(findings: Findings, found: Found) -> Row:
         Span(found.thing.id),
         Span(f"{what.kind.replace('_', ' ')} {what.name}" if found.copies else what.name, Role.STRONG),
         Span(words or NOTHING),
+        Span(str(found.thing.facts.get("type") or NOTHING)),
         _managed(found),
     )
     return Row(cells)
@@ -209,19 +210,25 @@ def _worst(checks: Sequence[Check]) -> Level:
 
 
 def diagnosis(checks: Sequence[Check], width: int | None) -> list[Line]:
-    """Check by check in the order of mending, each trouble with its cure under it, and a tally."""
-    room = width or UNLIMITED
-    lines: list[Line] = []
-    for check in checks:
-        head = line(MARKS[check.level], " ", strong(check.name), f" {check.subject}: ")
-        lines.extend(wrapped(check.sentence, room, first=head, indent=4, role=ROLES[check.level]))
-        if check.cure:
-            lines.extend(wrapped(check.cure, room, first=line("    → "), indent=6, role=Role.TYPE))
+    """Check by check in the order of mending, then each trouble with its cure under it, and a tally."""
+    well = [check for check in checks if check.level is Level.OK]
+    troubles = [check for check in checks if check.level is not Level.OK]
+    lines = [each for check in well for each in _check(check, width or UNLIMITED)]
+    if well and troubles:
+        lines.append(BLANK)
+    lines += [each for check in troubles for each in _check(check, width or UNLIMITED)]
     counts = {level: sum(check.level is level for check in checks) for level in WORST_LAST}
     tally = (
         f"{len(checks)} checks: {counts[Level.OK]} ok, {counts[Level.WARN]} warn, {counts[Level.FAIL]} fail"
     )
     return [*lines, BLANK, line(dim(tally))]
+
+
+def _check(check: Check, room: int) -> Iterator[Line]:
+    head = line(MARKS[check.level], " ", strong(check.name), f" {check.subject}: ")
+    yield from wrapped(check.sentence, room, first=head, indent=4, role=ROLES[check.level])
+    if check.cure:
+        yield from wrapped(check.cure, room, first=line("    → "), indent=6, role=Role.TYPE)
 
 
 # -- import --------------------------------------------------------------------------------------------------

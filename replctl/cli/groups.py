@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from replctl.cli import screens
-from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrapped
+from replctl.cli.lines import BLANK, UNLIMITED, Line, Role, Span, line, plural, strong, wrapped
 from replctl.core.fleet import waves, worst_loss
 from replctl.core.loss import paste_form
 from replctl.core.outcomes import Outcome
@@ -22,17 +22,20 @@ if TYPE_CHECKING:
 
 FEW = 4  # replications that are shown each in full
 GOES_ON = "the same command goes on with it"
-FULL = frozenset(
-    {Outcome.SUCCEEDED, Outcome.UNCHANGED, Outcome.PLANNED, Outcome.REFUSED, Outcome.UNSUPPORTED}
-)
+ONE_LINE = frozenset({Outcome.SUCCEEDED, Outcome.UNCHANGED, Outcome.PLANNED, Outcome.UNSUPPORTED})
 """Outcomes of which one line says enough when there are many; of all others everything is told."""
+GROUNDED = frozenset({Outcome.REFUSED})
+"""Outcomes that are told in full of a few, for the others mostly have the same reason."""
+SUMMED = frozenset({Outcome.UNCHANGED, Outcome.PLANNED})
+"""Outcomes of which the names are told, all together, when there are many."""
+STOPPED = "nothing was changed, for one refusal stops all: --keep-going leaves it out"
 
 
 def plan(offers: Sequence[Proposal], now: float, width: int | None) -> list[Line]:
     """What is about to be done, before anybody agrees to it."""
     lines: list[Line] = []
     if len(offers) > FEW:
-        lines.extend(_waves(offers, width or screens.UNLIMITED))
+        lines.extend(_waves(offers, width or UNLIMITED))
     else:
         for offer in offers:
             key, verb = offer.intent.replication.key, offer.intent.verb.value
@@ -52,7 +55,7 @@ def _waves(offers: Sequence[Proposal], room: int) -> list[Line]:
         head = line(
             screens.mark(Outcome.PLANNED),
             strong(f" wave {number} of {len(all_waves)}"),
-            f" (order {order}), {len(members)} replications: {' and '.join(by_verb)}{way}",
+            f" (order {order}), {plural(len(members), 'replication')}: {' and '.join(by_verb)}{way}",
         )
         lines.append(head)
         for verb, keys in by_verb.items():
@@ -77,16 +80,87 @@ def loss(losses: Sequence[DataLoss | None], now: float, width: int | None) -> li
         return []
     stated = sum(each is not None for each in losses)
     head = line(f"  the worst of {stated} replications, and so of all:")
-    return [head, *screens.loss(worst, now, width or screens.UNLIMITED), BLANK]
+    return [head, *screens.loss(worst, now, width or UNLIMITED), BLANK]
 
 
-def result(done: OperationResult, now: float, width: int | None, *, of: int) -> list[Line]:
-    """What became of one of so many; what its group loses is said elsewhere."""
-    if of > FEW and done.outcome in FULL:
-        return [screens.brief(done)]
+def parted(
+    results: Sequence[OperationResult], *, asked_for: bool
+) -> tuple[list[OperationResult], list[OperationResult]]:
+    """Of many those that are told by their names alone, and those that are told one by one.
+
+    A plan that was `asked_for` is told with its steps.
+    """
+    if len(results) <= FEW:
+        return [], list(results)
+    summed_up = SUMMED - {Outcome.PLANNED} if asked_for else SUMMED
+    return (
+        [each for each in results if each.outcome in summed_up],
+        [each for each in results if each.outcome not in summed_up],
+    )
+
+
+def summed(results: Sequence[OperationResult], width: int | None) -> list[Line]:
+    """What became of many that ended alike: how many they are, and their names."""
+    alike: dict[tuple[str, Outcome], list[str]] = {}
+    for each in results:
+        alike.setdefault((each.verb, each.outcome), []).append(each.key)
+    lines: list[Line] = []
+    for (verb, outcome), keys in alike.items():
+        head = line(screens.mark(outcome), f" {verb}: {len(keys)} {outcome.value}: ")
+        lines.extend(wrapped(", ".join(keys), width or UNLIMITED, first=head, indent=4))
+    return lines
+
+
+def for_one_reason(
+    results: Sequence[OperationResult], *, of: int
+) -> list[tuple[OperationResult, tuple[str, ...]]]:
+    """Those that are told; when there are many, each with the names of those refused for the same reason."""
+    if of <= FEW:
+        return [(each, ()) for each in results]
+    found: dict[object, list[OperationResult]] = {}
+    for each in results:
+        found.setdefault(_reason(each), []).append(each)
+    return [(first, tuple(each.key for each in others)) for first, *others in found.values()]
+
+
+def _reason(done: OperationResult) -> object:
+    """What two refusals share that need not be told twice; how much is lost is told for the worst of all."""
+    if done.refusal is None or done.steps:
+        return done.key
+    guards = [
+        (guard.name, tuple((each.fact, each.value) for each in guard.evidence if guard.name != "data-loss"))
+        for guard in done.refusal.guards
+    ]
+    return done.verb, tuple(guards)
+
+
+def result(
+    done: OperationResult,
+    now: float,
+    width: int | None,
+    *,
+    of: int,
+    alike: Sequence[str] = (),
+    before: int = 0,
+    goes_on: bool = False,
+) -> list[Line]:
+    """What became of one of so many; what its group loses is said elsewhere.
+
+    `alike` are refused for the same reason, and `before` it so many were told in full. `goes_on`: below stands one
+    command for all of them.
+    """
+    many = of > FEW and (done.outcome in ONE_LINE or (done.outcome in GROUNDED and before >= FEW))
     if of > 1 and done.refusal is not None:
-        done = replace(done, refusal=replace(done.refusal, data_loss=None))
-    return screens.result(done, now, width)
+        onward = "" if goes_on and of > FEW else done.refusal.next
+        done = replace(done, refusal=replace(done.refusal, data_loss=None, next=onward))
+    lines = [screens.brief(done)] if many else screens.result(done, now, width)
+    if alike:
+        head = line(f"  {'' if many else 'and '}{len(alike)} more for the same reason: ")
+        lines += [
+            *([] if many else [BLANK]),
+            *wrapped(", ".join(alike), width or UNLIMITED, first=head, indent=4),
+        ]
+    return lines
 
 
 def answered_by(results: Sequence[OperationResult]) -> tuple[str, ...]:
@@ -105,17 +179,26 @@ def answered_by(results: Sequence[OperationResult]) -> tuple[str, ...]:
 
 
 def after(
-    results: Sequence[OperationResult], command: str, now: float, width: int | None, *, goes_on: str = GOES_ON
+    results: Sequence[OperationResult],
+    command: str,
+    now: float,
+    width: int | None,
+    *,
+    goes_on: str = GOES_ON,
+    asked_for: bool = False,
 ) -> list[Line]:
     """Below what became of each: what the group loses, how many ended how, and the command to type."""
     told = [each.data_loss for each in results if each.refusal is not None and not _only_asked(each.refusal)]
-    lines = [BLANK, *loss(told, now, width)] if any(told) else []
+    lines = loss(told, now, width) if any(told) else []
     if command:
         lines.extend([line("  next, for all of them:"), line("    ", Span(command, Role.TYPE))])
     held = any(each.outcome is Outcome.PLANNED for each in results)
     begun = any(each.operation_id is not None for each in results)
     tail = f"; what is planned was not begun: {goes_on}" if held and begun else ""
-    return [*lines, line(dim(screens.tally(results) + tail))]
+    stopped = any(each.outcome not in SUMMED for each in results)
+    if held and stopped and not begun and not asked_for:
+        tail = f"; {STOPPED}"
+    return [*lines, *wrapped(screens.tally(results) + tail, width or UNLIMITED, indent=2, role=Role.DIM)]
 
 
 def _only_asked(refused: Refusal) -> bool:

@@ -175,14 +175,14 @@ def _tell(session: Session, told: _Told) -> int:
     """A refusal and a document as those of the verbs; what was done as one line."""
     from replctl.cli import screens
     from replctl.cli.acting import show
-    from replctl.cli.lines import line, strong, wrapped
+    from replctl.cli.lines import UNLIMITED, line, strong, wrapped
     from replctl.cli.output import Format
 
     result, output = told.result, session.output
     if not told.sentence or output.format.is_document or output.format is Format.NAME:
         return show(session, result.verb, [result], result.exit_code)
     head = line(screens.mark(result.outcome), " ", strong(result.key), ": ")
-    output.data(wrapped(told.sentence, output.width or screens.UNLIMITED, first=head, indent=4))
+    output.data(wrapped(told.sentence, output.width or UNLIMITED, first=head, indent=4))
     for each in session.services.store.operations(result.key, open_only=True):
         output.say([line(f"operation {each.operation_id} is open; a hold does not stop it")])
     return int(result.exit_code)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from replctl.cli import terminal
-from replctl.cli.lines import Line, Role, Span, dim, line, strong
+from replctl.cli.lines import UNLIMITED, Line, Role, Span, cropped, dim, line, plural, strong, wrapped
 from replctl.cli.output import Output
 from replctl.clock import Clock
 from replctl.core import events
@@ -76,7 +76,8 @@ class Progress:
             elif self._live is None and isinstance(event, events.StepWaits):
                 self._tell(self._still(event))
             elif self._live is None or not isinstance(event, events.StepBegan):
-                self._tell(told(event, self._output.verbosity, live=self._live is not None))
+                width = self._output.message_width or UNLIMITED
+                self._tell(told(event, self._output.verbosity, live=self._live is not None, room=width))
 
     def __enter__(self) -> Self:
         if self._output.live:
@@ -156,25 +157,21 @@ class Progress:
             lines = [of_wave(wave, len(running), now), *lines]
         if self._looking is not None and now - self._looking[1] >= WORTH_SAYING_SECONDS:
             lines = [_looks(*self._looking, now), *lines]
-        return terminal.text(lines)
+        return terminal.text(fitting(lines, self._output.message_width or UNLIMITED))
 
 
-def told(event: events.Event, verbosity: int, *, live: bool) -> list[Line]:
+def told(event: events.Event, verbosity: int, *, live: bool, room: int = UNLIMITED) -> list[Line]:
     """The line that an event is worth in a log; with a live line above it, steps are told when they end."""
     match event:
         case events.WaveBegan():
-            members = f" (order {event.order}): {event.members} replications"
+            members = f" (order {event.order}): {plural(event.members, 'replication')}"
             return [line(strong(f"wave {event.number} of {event.of}"), members)]
         case events.OperationBegan(joined=True):
             text = f": joins operation {event.operation_id}, which is under way"
             return [line(strong(event.replication), text)]
         case events.StepBegan():
-            return [
-                line(
-                    strong(event.replication),
-                    f": step {event.number} of {event.of} on {event.backend}: {event.sentence or event.step}",
-                )
-            ]
+            text = f"step {event.number} of {event.of} on {event.backend}: {event.sentence or event.step}"
+            return wrapped(text, room, first=line(strong(event.replication), ": "), indent=4)
         case events.StepEnded() if live:
             return [_ended(event)]
         case events.StateMoved() if verbosity >= MOVES_AT:
@@ -196,7 +193,8 @@ def told(event: events.Event, verbosity: int, *, live: bool) -> list[Line]:
             ]
         case events.Noticed():
             place = f"{event.backend}: " if event.backend else ""
-            return [line(Span("note:", Role.WARN), f" {place}{event.message}")]
+            head = line(Span("note:", Role.WARN), " ")
+            return wrapped(f"{place}{event.message}", room, first=head, indent=2)
     return []
 
 
@@ -206,6 +204,11 @@ def _ended(event: events.StepEnded) -> Line:
     word = "" if good else f": {event.outcome.replace('_', ' ')}"
     took = dim(f"  {format_duration(event.seconds)}")
     return line(sign, " ", strong(event.replication), f" {event.step} on {event.backend}{word}", took)
+
+
+def fitting(lines: Sequence[Line], room: int) -> list[Line]:
+    """Lines that redraw themselves: none may be wrapped, and what matters most stands first."""
+    return [cropped(each, room) for each in lines]
 
 
 def _looks(at: str, since: float, now: float) -> Line:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from replctl.cli.documents import backend_of
-from replctl.cli.lines import BLANK, Line, Role, Span, dim, line, strong, wrapped
+from replctl.cli.lines import BLANK, UNLIMITED, Line, Role, Span, dim, line, strong, wrapped
 from replctl.core.durations import format_duration, format_time
 from replctl.core.errors import Finding, Locked, StoreRefused
 from replctl.core.guards import GUARDS
@@ -32,7 +32,6 @@ AFTER: Mapping[str, str] = {
     Verb.DRILL_STOP: "the test is over",
     Verb.DELETE: "not replicated on either side",
 }
-UNLIMITED = 100_000  # columns, for a pipe
 MARKS: Mapping[Outcome, Span] = {
     Outcome.SUCCEEDED: Span("✓", Role.GOOD),
     Outcome.UNCHANGED: Span("=", Role.GOOD),
@@ -75,7 +74,8 @@ def plan(key: str, verb: str, planned: Plan, pair: Pair | None, now: float, widt
     """The steps to come, numbered, with backend and sentence; what is lost, if it is an unplanned promotion."""
     room = width or UNLIMITED
     if planned.unchanged:
-        return [line(mark(Outcome.UNCHANGED), " ", strong(key), f": {verb}: {_already(verb, planned)}")]
+        head = line(mark(Outcome.UNCHANGED), " ", strong(key), ": ")
+        return wrapped(f"{verb}: {_already(verb, planned)}", room, first=head, indent=4)
     way = " (unplanned)" if planned.unplanned else ""
     lines = [
         line(
@@ -141,8 +141,8 @@ def _grounds(refused: Refusal, now: float, room: int) -> list[Line]:
     lines: list[Line] = []
     for guard in refused.guards:
         told = refused.data_loss is not None and guard.name == "data-loss"  # the statement follows, in full
-        evidence = [each for each in guard.evidence if not (told and each.fact == "loss")]
-        lines.extend(_guard(guard, evidence, now, room))
+        seen = [each for each in guard.evidence if not (told and each.fact == "loss")]
+        lines.extend(_guard(guard, seen, now, room))
     if refused.data_loss is not None:
         lines.append(BLANK)
         lines.extend(loss(refused.data_loss, now, room))
@@ -151,23 +151,22 @@ def _grounds(refused: Refusal, now: float, room: int) -> list[Line]:
     return lines
 
 
-def _guard(guard: GuardRefusal, evidence: Sequence[Evidence], now: float, room: int) -> list[Line]:
+def _guard(guard: GuardRefusal, seen: Sequence[Evidence], now: float, room: int) -> list[Line]:
     known = GUARDS.get(guard.name)
     head = line("  ", Span(guard.name, Role.BAD), ": ")
     lines = [BLANK, *wrapped(known.sentence if known else "", room, first=head, indent=4)]
-    for each in evidence:
-        lines.extend(_evidence(each, now, room))
+    for each in seen:
+        lines.extend(evidence(each, now, room))
     if guard.override is not None:
         lines.append(line("    answered by ", Span(guard.override, Role.TYPE)))
     return lines
 
 
-def _evidence(evidence: Evidence, now: float, room: int) -> list[Line]:
-    where = [part for part in (evidence.backend, age(evidence.as_of, now)) if part]
-    place = (
-        f"  ({', read '.join(where)})" if evidence.as_of is not None else f"  ({where[0]})" if where else ""
-    )
-    return wrapped(f"{evidence.value}{place}", room, first=line(f"    {evidence.fact}: "), indent=6)
+def evidence(each: Evidence, now: float, room: int) -> list[Line]:
+    """What was seen, where, and how old it is."""
+    where = [part for part in (each.backend, age(each.as_of, now)) if part]
+    place = f"  ({', read '.join(where)})" if each.as_of is not None else f"  ({where[0]})" if where else ""
+    return wrapped(f"{each.value}{place}", room, first=line(f"    {each.fact}: "), indent=6)
 
 
 def loss(stated: DataLoss, now: float, room: int) -> list[Line]:
@@ -215,7 +214,7 @@ def result(done: OperationResult, now: float, width: int | None) -> list[Line]:
     if done.data_loss is not None and done.outcome is not Outcome.UNCHANGED:
         lines.extend(loss(done.data_loss, now, room))
     if done.holder is not None:
-        lines.extend(_holder(done.holder, now))
+        lines.extend(_holder(done.holder, now, room))
     if done.failure is not None and not _is_told_by_holder(done):
         lines.extend(failure(done.failure, room, indent=2))
     if done.refusal is not None:  # a guard spoke up on the way, when something may have been changed already
@@ -333,8 +332,8 @@ def _took(done: OperationResult) -> str:
 def _said(done: OperationResult) -> str:
     """The reasons that are told below the steps."""
     guards = done.refusal.guards if done.refusal is not None else ()
-    evidence = [each.value for guard in guards for each in guard.evidence]
-    return "\n".join([*([done.failure.message] if done.failure is not None else []), *evidence])
+    seen = [each.value for guard in guards for each in guard.evidence]
+    return "\n".join([*([done.failure.message] if done.failure is not None else []), *seen])
 
 
 def _steps(steps: Sequence[StepRecord], room: int, said: str = "") -> list[Line]:
@@ -368,9 +367,10 @@ def _step_end(step: StepRecord) -> list[str | Span]:
     return [Span(step.outcome.value.replace("_", " "), role), dim(took)]
 
 
-def _holder(holder: Holder, now: float) -> list[Line]:
+def _holder(holder: Holder, now: float, room: int) -> list[Line]:
     doing = f": {holder.command}" if holder.command else ""
-    lines = [line(f"  held by {holder.who}{doing}, since {age(holder.since, now)}")]
+    text = f"held by {holder.who}{doing}, since {age(holder.since, now)}"
+    lines = wrapped(text, room, first=line("  "), indent=4)
     if holder.operation_id:
         lines.append(line("  next: ", Span(f"replctl op wait {holder.operation_id}", Role.TYPE)))
     return lines
@@ -400,13 +400,8 @@ def operation(record: OperationRecord, holder: Holder | None, now: float, width:
     )
     sign = mark(record.outcome) if record.outcome is not None else MARKS[Outcome.IN_PROGRESS]
     lines = [line(sign, " ", strong(record.replication), f": {record.verb} on {record.backend}: {outcome}")]
-    lines.append(
-        line(
-            dim(
-                f"  operation {record.operation_id}, began {format_time(record.began)} ({age(record.began, now)})"
-            )
-        )
-    )
+    began = f"operation {record.operation_id}, began {format_time(record.began)} ({age(record.began, now)})"
+    lines.extend(wrapped(began, room, first=line("  "), indent=4, role=Role.DIM))
     lines.extend(wrapped(str(record.who), room, first=line("  by "), indent=4))
     if record.reason:
         lines.extend(wrapped(record.reason, room, first=line("  reason: "), indent=4))
@@ -417,16 +412,16 @@ def operation(record: OperationRecord, holder: Holder | None, now: float, width:
         lines.extend(loss(record.data_loss, now, room))
     if record.error_message:
         lines.extend(wrapped(record.error_message, room, first=line("  "), indent=4, role=Role.BAD))
-    return lines + _what_next(record, holder, now)
+    return lines + _what_next(record, holder, now, room)
 
 
-def _what_next(record: OperationRecord, holder: Holder | None, now: float) -> list[Line]:
+def _what_next(record: OperationRecord, holder: Holder | None, now: float, room: int) -> list[Line]:
     if record.abandoned_by:
         return [line(f"  abandoned by {record.abandoned_by}")]
     if not record.is_open:
         return []
     if holder is not None:
-        return _holder(holder, now)
+        return _holder(holder, now, room)
     resumes = Span(f"replctl op resume {record.operation_id}", Role.TYPE)
     return [line("  no process carries it out"), line("  next: ", resumes)]
 

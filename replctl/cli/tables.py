@@ -8,8 +8,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from replctl.cli.lines import BLANK, Line, Role, Row, Span, dim, line, strong, table, wrapped
-from replctl.cli.screens import UNLIMITED, age, state_span
+from replctl.cli.lines import (
+    BLANK,
+    UNLIMITED,
+    Line,
+    Role,
+    Row,
+    Span,
+    abridged,
+    dim,
+    fits,
+    fits_beside,
+    fitted,
+    line,
+    plural,
+    strong,
+    table,
+    wrapped,
+)
+from replctl.cli.screens import age, state_span
 from replctl.core.breaker import BreakerState, Position
 from replctl.core.differences import asserted_of
 from replctl.core.durations import format_duration, format_time
@@ -19,7 +36,10 @@ from replctl.core.outcomes import Outcome
 from replctl.core.results import EndStatus, ReplicationStatus, StatusReport
 
 NOTHING = "-"
+SILENT = "silent"
 MOST_WAITING = 10  # replications that wait for a person; more are counted
+MOST_NOTES = 12  # below the lines; of more only the worst are told
+MOST_NAMED = 3  # replications of which the same is said
 WORST_FIRST = (
     Health.SPLIT_BRAIN,
     Health.NO_SOURCE,
@@ -37,28 +57,20 @@ HEALTH_ROLES: Mapping[Health, Role] = {
     Health.NO_SOURCE: Role.BAD,
 }
 MODE_WORDS = {Mode.SYNCHRONOUS: "sync", Mode.ASYNCHRONOUS: "async"}
-ADVICE: Mapping[Health, str] = {
-    Health.SPLIT_BRAIN: "both sides are sources: replctl explain {key}, then replctl reprotect {key}",
-    Health.NO_SOURCE: "no side is the source: replctl explain {key}",
-    Health.FAILED: "the backend reports a failure: replctl explain {key}",
-    Health.UNKNOWN: "not everything could be read: replctl explain {key}",
-    Health.DEGRADED: "copying does not run as it should: replctl explain {key}",
+ADVICE: Mapping[Health, tuple[str, ...]] = {
+    Health.SPLIT_BRAIN: ("both sides are sources", "replctl explain {key}", "replctl reprotect {key}"),
+    Health.NO_SOURCE: ("no side is the source", "replctl explain {key}"),
+    Health.FAILED: ("the backend reports a failure", "replctl explain {key}"),
+    Health.UNKNOWN: ("not everything could be read", "replctl explain {key}"),
+    Health.DEGRADED: ("copying does not run as it should", "replctl explain {key}"),
 }
+"""What there is to do about the worst: why, and the commands to type."""
+NOT_TOLD = ("whether it is well is not told by what was read", "replctl explain {key}")
+NOT_REPLICATED = ("neither side is replicated", "replctl create {key}")
 
-NOT_TOLD = "whether it is well is not told by what was read: replctl explain {key}"
-_HEADERS = ("NAME", "STATE", "MODE", "HEALTH", "POINT", "LOCAL", "PEER")
-_WIDE_HEADERS = (
-    "WANTED",
-    "IN SYNC",
-    "RPO",
-    "GROUP",
-    "OPERATION",
-    "TESTED",
-    "READ",
-    "LOCAL SAYS",
-    "PEER SAYS",
-)
-NOT_REPLICATED = "neither side is replicated: replctl create {key}"
+_HEADERS = ("NAME", "STATE", "MODE", "HEALTH", "POINT", "LOCAL", "PEER", "GROUP")
+_GIVES_WAY = ("STATE", "MODE", "GROUP")  # where there is no room: LOCAL has the state, too
+_WIDE_HEADERS = ("WANTED", "IN SYNC", "RPO", "OPERATION", "TESTED", "READ", "LOCAL SAYS", "PEER SAYS")
 
 
 def worst_first(report: StatusReport) -> list[ReplicationStatus]:
@@ -68,41 +80,72 @@ def worst_first(report: StatusReport) -> list[ReplicationStatus]:
 
 
 def status(report: StatusReport, width: int | None, *, wide: bool = False) -> list[Line]:
-    """One line a replication, silent backends with their ages, and a footer with what to do next."""
+    """One line a replication, what there is to say of them, silent backends with their ages, and what to do next.
+
+    Messages stand at the ends of the lines if all have room there, else below them all.
+    """
     if not report.replications:
         return [line("no replications are configured"), *_left_to_people(report, width or UNLIMITED)]
-    ordered = worst_first(report)
-    rows = [row(each, report.observed_at, wide=wide) for each in ordered]
-    lines = table(status_headers(wide=wide), rows, width, remark="MESSAGE")
+    ordered, now = worst_first(report), report.observed_at
+    headers, rows = status_rows(ordered, now, wide=wide)
+    if width is None or wide or fits_beside(headers, rows, width, "MESSAGE"):
+        lines = table(headers, rows, width, remark="MESSAGE")
+    else:
+        lines = [*table(*in_columns(ordered, now, width), width), *_notes(report, ordered, rows, width)]
     return [*lines, *status_footer(report, ordered, width)]
 
 
-def status_headers(*, wide: bool = False) -> list[str]:
-    return [*_HEADERS, *(_WIDE_HEADERS if wide else ())]
+def status_rows(
+    ordered: Sequence[ReplicationStatus], now: float, *, wide: bool = False, terse: bool = False
+) -> tuple[Sequence[str], Sequence[Row]]:
+    """All columns: headers, and the lines of the replications with what there is to say of them."""
+    headers = [*_HEADERS, *(_WIDE_HEADERS if wide else ())]
+    rows = [row(each, now, wide=wide, terse=terse) for each in ordered]
+    if wide or any(each.replication.group for each in ordered):
+        return headers, rows
+    return headers[:-1], [Row(each.cells[:-1], each.remark) for each in rows]
 
 
-def row(status: ReplicationStatus, now: float, *, wide: bool = False) -> Row:
+def in_columns(
+    ordered: Sequence[ReplicationStatus], now: float, width: int
+) -> tuple[Sequence[str], Sequence[Row]]:
+    """As many columns as have room, without messages; a name may be cut in its middle, a state never."""
+    headers, rows = fitted(*_bare(ordered, now), width, _GIVES_WAY)
+    if fits(headers, rows, width):
+        return headers, rows
+    return fitted(*_bare(ordered, now, terse=True), width, _GIVES_WAY, abridged)
+
+
+def _bare(
+    ordered: Sequence[ReplicationStatus], now: float, *, terse: bool = False
+) -> tuple[Sequence[str], Sequence[Row]]:
+    headers, rows = status_rows(ordered, now, terse=terse)
+    return headers, [Row(each.cells) for each in rows]
+
+
+def row(status: ReplicationStatus, now: float, *, wide: bool = False, terse: bool = False) -> Row:
     """The line of one replication; its remark is what there is to say of it."""
     cells = [
         Span(status.replication.key, Role.STRONG),
         _state(status),
         Span(MODE_WORDS[status.mode] if status.mode else NOTHING),
         Span(status.health.value.replace("_", " "), HEALTH_ROLES[status.health]),
-        _point(status, now),
+        _point(status, now, terse=terse),
         _end(status.local),
         _end(status.peer),
+        Span(status.replication.group) if status.replication.group else dim(NOTHING),
     ]
     if wide:
         cells += _wide_cells(status, now)
+    said = mentions(status, now)
     if status.health is Health.HEALTHY and not wide:
-        return Row(tuple(cells), _mentions(status, now))
+        return Row(tuple(cells), Span("; ".join(said), Role.BUSY) if said else None)
     role = HEALTH_ROLES[status.health] if status.health is not Health.HEALTHY else Role.DIM
-    said = [status.message, *([_hold(status, status.hold, now)] if status.hold else [])]
-    return Row(tuple(cells), Span("; ".join(said), role))
+    return Row(tuple(cells), Span("; ".join(filter(None, [status.message, *said])), role))
 
 
-def _mentions(status: ReplicationStatus, now: float) -> Span | None:
-    """What a healthy line still has to say: a hold, a drill, an open operation, a difference to the file."""
+def mentions(status: ReplicationStatus, now: float) -> list[str]:
+    """What there is to say besides the health: a hold, a drill, an open operation, a difference to the file."""
     words = []
     if status.operation_id:
         words.append(f"operation {status.operation_id} is open")
@@ -112,7 +155,7 @@ def _mentions(status: ReplicationStatus, now: float) -> Span | None:
         words.append("a failover test is running")
     if status.in_sync is False:
         words.append(difference(status))
-    return Span("; ".join(words), Role.BUSY) if words else None
+    return words
 
 
 def _hold(status: ReplicationStatus, hold: Hold, now: float) -> str:
@@ -140,7 +183,6 @@ def _wide_cells(status: ReplicationStatus, now: float) -> list[Span]:
         Span(status.replication.desired_state.value),
         Span(in_sync, Role.WARN if status.in_sync is False else Role.PLAIN),
         Span(NOTHING if rpo is None else format_duration(rpo)),
-        Span(status.replication.group or NOTHING),
         Span(status.operation_id or NOTHING),
         _tested(status, now),
         Span(age(status.local.observed_at, now) or "never"),
@@ -164,21 +206,22 @@ def _state(status: ReplicationStatus) -> Span:
     return state_span(status.state)
 
 
-def _point(status: ReplicationStatus, now: float) -> Span:
-    """How old the last consistent point is; red past the target."""
+def _point(status: ReplicationStatus, now: float, *, terse: bool) -> Span:
+    """How old the last consistent point is; a warning past the target."""
     if status.point_at is None:
         return Span("unknown" if status.health is not Health.HEALTHY else NOTHING, Role.DIM)
     old = max(0.0, now - status.point_at)
     target = status.replication.rpo_seconds
     role = Role.WARN if target is not None and old > target else Role.PLAIN
-    return Span(f"{format_duration(old)} ago", role)
+    return Span(format_duration(old) if terse else f"{format_duration(old)} ago", role)
 
 
 def _end(end: EndStatus) -> Span:
     """An end in two words: where, and what it is there; what is only remembered stands in brackets."""
     if not end.reachable:
         known = f" ({end.state.value})" if end.state else ""
-        return Span(f"{end.backend} {_unread(end.seen.trouble)}{known}", Role.BAD)
+        word = _unread(end.seen.trouble)
+        return Span(f"{end.backend} {word}{known}", Role.BAD if word == SILENT else Role.WARN)
     span = state_span(end.state)
     word = end.state_note.value if end.state_note else span.text
     doubt = " unverified" if end.unverified else ""
@@ -187,23 +230,49 @@ def _end(end: EndStatus) -> Span:
 
 def _unread(trouble: Trouble | None) -> str:
     """Silence may mean a dead site; what is our own trouble, such as a wrong password, must not look like it."""
-    return "silent" if trouble is None or trouble.kind is TroubleKind.SILENT else "not read"
+    return SILENT if trouble is None or trouble.kind is TroubleKind.SILENT else "not read"
+
+
+def _notes(
+    report: StatusReport, ordered: Sequence[ReplicationStatus], rows: Sequence[Row], room: int
+) -> Iterator[Line]:
+    """The messages, worst first; of many of which the same is said, once, and what the footer says not at all."""
+    told = {
+        f"{end.backend}: {end.seen.trouble.message}"
+        for each in report.replications
+        for end in (each.local, each.peer)
+        if end.seen.trouble is not None and end.backend in report.silent
+    }
+    notes: dict[Span, list[str]] = {}
+    for each, shown in zip(ordered, rows, strict=True):
+        if shown.remark is not None and shown.remark.text and shown.remark.text not in told:
+            notes.setdefault(shown.remark, []).append(each.replication.key)
+    if notes:
+        yield BLANK
+    for remark, keys in list(notes.items())[:MOST_NOTES]:
+        more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
+        head = line(strong(", ".join(keys[:MOST_NAMED])), f"{more}: ")
+        yield from wrapped(remark.text, room, first=head, indent=2, role=remark.role)
+    if len(notes) > MOST_NOTES:
+        yield line(dim(f"and {len(notes) - MOST_NOTES} more to say: replctl status -o wide"))
 
 
 def status_footer(
     report: StatusReport, ordered: Sequence[ReplicationStatus], width: int | None
 ) -> list[Line]:
-    """Counts, silent backends with since when, and the one thing to do next."""
+    """Counts, silent backends with since when, and the one thing to do next, as commands to type."""
     room = width or UNLIMITED
     counts = Counter(each.health for each in ordered)
     words = [f"{counts[health]} {health.value.replace('_', ' ')}" for health in WORST_FIRST if counts[health]]
-    noun = "replication" if len(ordered) == 1 else "replications"
-    lines = [BLANK, line(dim(f"{len(ordered)} {noun}: {', '.join(words)}"))]
+    counted = f"{plural(len(ordered), 'replication')}: {', '.join(words)}"
+    lines = [BLANK, *wrapped(counted, room, indent=2, role=Role.DIM)]
     for backend in sorted(report.silent):
-        lines.extend(wrapped(_silence(backend, report), room, indent=2, role=Role.BAD))
+        lines.extend(_silence(backend, report, room))
     worst = ordered[0]
     if worst.health is not Health.HEALTHY:
-        lines.extend(wrapped("next: " + _advice(worst), room, indent=2))
+        why, *commands = _advice(worst)
+        lines.extend(wrapped(f"next: {why}", room, indent=2))
+        lines.extend(each for command in commands for each in _to_type(command, "  "))
     return [*lines, *_left_to_people(report, room)]
 
 
@@ -228,29 +297,31 @@ def _left_to_people(report: StatusReport, room: int) -> Iterator[Line]:
         yield line(dim(f"  and {len(waits) - MOST_WAITING} more: replctl status -o json"))
 
 
-def _to_type(command: str) -> Iterator[Line]:
+def _to_type(command: str, indent: str = "    ") -> Iterator[Line]:
     if command:
-        yield line("    ", Span(command, Role.TYPE))
+        yield line(indent, Span(command, Role.TYPE))
 
 
-def _advice(worst: ReplicationStatus) -> str:
+def _advice(worst: ReplicationStatus) -> list[str]:
     absent = {worst.local.state_note, worst.peer.state_note} == {StateNote.ABSENT}
     read = worst.local.reachable and worst.peer.reachable
     untold = worst.health is Health.UNKNOWN and read and not absent
     advice = NOT_REPLICATED if absent else NOT_TOLD if untold else ADVICE[worst.health]
-    return advice.format(key=worst.replication.key)
+    return [each.format(key=worst.replication.key) for each in advice]
 
 
-def _silence(backend: str, report: StatusReport) -> str:
+def _silence(backend: str, report: StatusReport, room: int) -> list[Line]:
     """A silent backend: why, and how old the memory is that is shown in its place."""
     ends = [end for each in report.replications for end in (each.local, each.peer) if end.backend == backend]
     troubles = [end.seen.trouble for end in ends if end.seen.trouble is not None]
     why = f": {troubles[0].message.rstrip('.')}" if troubles else ""
-    verdict = "did not answer" if _unread(next(iter(troubles), None)) == "silent" else "was not read"
+    silent = _unread(next(iter(troubles), None)) == SILENT
+    verdict = "did not answer" if silent else "was not read"
     probe = " (--probe asks all the same)" if troubles and troubles[0].retry_at is not None else ""
     read = [end.observed_at for end in ends if end.observed_at is not None]
     memory = f"; last read {age(max(read), report.observed_at)}" if read else "; never read before"
-    return f"{backend} {verdict}{why}{probe}{memory}"
+    text = f"{backend} {verdict}{why}{probe}{memory}"
+    return wrapped(text, room, indent=2, role=Role.BAD if silent else Role.WARN)
 
 
 def history(moves: Sequence[TransitionRecord], width: int | None, *, wide: bool = False) -> list[Line]:
@@ -283,9 +354,9 @@ def verification(
     """What `history --verify` found, and what it cannot prove."""
     room = width or UNLIMITED
     if faults:
-        lines = [line(Span("✗", Role.BAD), f" {len(faults)} {_plural(len(faults), 'fault')} in the history")]
+        lines = [line(Span("✗", Role.BAD), f" {plural(len(faults), 'fault')} in the history")]
     else:
-        chains = f"{len(open_questions)} {_plural(len(open_questions), 'chain')}"
+        chains = plural(len(open_questions), "chain")
         lines = [line(Span("✓", Role.GOOD), f" nothing wrong is found in {chains}")]
     for fault in faults:
         place = f", entry {fault.sequence}" if fault.sequence is not None else ""
@@ -296,10 +367,6 @@ def verification(
             wrapped(text, room, first=line(dim(f"  not proven for {key}: ")), indent=4, role=Role.DIM)
         )
     return lines
-
-
-def _plural(count: int, noun: str) -> str:
-    return noun if count == 1 else f"{noun}s"
 
 
 def operations(
@@ -345,7 +412,8 @@ def breakers(states: Sequence[tuple[str, str, BreakerState]], now: float, width:
     if not states:
         return [line("no circuit breaker has counted anything yet: all are closed")]
     headers = ["BACKEND", "CLASS", "POSITION", "FAILURES", "SUCCESSES", "RETRY AT", "LAST FAILURE"]
-    return table(headers, [_breaker(*each, now) for each in states], width, remark="LAST ERROR")
+    rows = [_breaker(*each, now) for each in states]
+    return table(headers, rows, width, remark="LAST ERROR", gives_way=("SUCCESSES", "FAILURES"))
 
 
 def _breaker(backend: str, kind: str, state: BreakerState, now: float) -> Row:

@@ -9,15 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from replctl.cli.lines import BLANK, Line, Role, Row, Span, dim, length, line, strong, table, wrapped
+from replctl.cli.lines import BLANK, Line, Role, Span, cropped, dim, length, line, strong, table, wrapped
 from replctl.cli.screens import age
-from replctl.cli.tables import HEALTH_ROLES, row, status_footer, status_headers, worst_first
+from replctl.cli.tables import HEALTH_ROLES, in_columns, mentions, row, status_footer, worst_first
 from replctl.core.durations import format_duration
 from replctl.core.results import EndStatus, ReplicationStatus, StatusReport
 
 MARKER = "> "
 LEAST_ROWS = 3  # of replications, however small the terminal is
 LEAST_MESSAGE = 12  # columns; in fewer a message says nothing
+WIDE, MESSAGE = 100, 28  # columns: on a screen so wide, so many are kept for messages
 UP, DOWN, ENTER, ESCAPE, BACKSPACE = "up", "down", "enter", "escape", "backspace"
 HELP = "q quit · s sort · / filter · ↑↓ choose · enter details · r look now"
 TYPING = "enter keeps the filter · esc takes it away"
@@ -122,15 +123,19 @@ def _moved(view: View, keys: Sequence[str], by: int) -> str | None:
 def screen(
     view: View, report: StatusReport, now: float, width: int, height: int, *, every_seconds: float
 ) -> list[Line]:
-    """The whole screen, no higher than the terminal: lines, details, counts, what the keys do."""
+    """The whole screen, no higher than the terminal: lines, details, counts, what the keys do.
+
+    Where it is too low for all of them the keys stay, and the most urgent lines above.
+    """
     statuses = shown(view, report)
-    below = [
+    foot = _foot(view, report, now, width, len(statuses), every_seconds)
+    told = [
         *(_details(statuses, view, now, width) if view.details else []),
-        *_cropped(status_footer(report, worst_first(report), width), width),
-        *_foot(view, report, now, width, len(statuses), every_seconds),
+        *(cropped(each, width) for each in status_footer(report, worst_first(report), width)),
     ]
-    room = max(LEAST_ROWS, height - 1 - len(below))
-    return [*_lines(statuses, view, report, width, room), *below][:height]
+    room = max(LEAST_ROWS, height - 1 - len(told) - len(foot))
+    lines = _lines(statuses, view, report, width, room)
+    return [*lines, *told[: max(0, height - len(lines) - len(foot))], *foot][:height]
 
 
 def _lines(
@@ -139,24 +144,24 @@ def _lines(
     """The part of the table that has room, around the chosen line."""
     if not statuses:
         return [line(dim(f'  nothing fits "{view.filter}"' if view.filter else "  no replications"))]
-    rows = [row(each, report.observed_at) for each in statuses]
-    head, *body = table(status_headers(), [Row(each.cells) for each in rows], None)
+    messages = [row(each, report.observed_at).remark for each in statuses]
+    kept = MESSAGE if width >= WIDE and any(messages) else 0
+    headers, rows = in_columns(statuses, report.observed_at, width - len(MARKER) - kept)
+    head, *body = table(headers, rows, None)
     chosen = next((at for at, each in enumerate(statuses) if each.replication.key == view.chosen), None)
     first = max(0, min((chosen or 0) - room // 2, len(body) - room))
-    made = [(Span("  "), *head)]
+    made = [cropped((Span("  "), *head), width)]
     for at in range(first, min(first + room, len(body))):
         marker = Span(MARKER, Role.STRONG) if at == chosen else Span("  ")
-        made.append(_with_message((marker, *body[at]), rows[at].remark, width))
+        made.append(_with_message((marker, *body[at]), messages[at], width))
     return made
 
 
 def _with_message(cells: Line, message: Span | None, width: int) -> Line:
     """The line with as much of its message as has room."""
-    room = width - length(cells)
-    if message is None or room < LEAST_MESSAGE:
-        return cells
-    text = message.text if len(message.text) <= room else message.text[: room - 1] + "…"
-    return (*cells, Span(text, message.role))
+    if message is None or width - length(cells) < LEAST_MESSAGE:
+        return cropped(cells[:-1], width)  # without the gap at its end
+    return cropped((*cells, message), width)
 
 
 def _details(statuses: Sequence[ReplicationStatus], view: View, now: float, width: int) -> list[Line]:
@@ -177,7 +182,8 @@ def _details(statuses: Sequence[ReplicationStatus], view: View, now: float, widt
 
 
 def _end(end: EndStatus, now: float) -> str:
-    words = (end.remembered or end.seen).brief or "nothing is known of it"
+    seen = end.remembered or end.seen
+    words = seen.brief or seen.word or "nothing is known of it"
     read = age(end.observed_at, now)
     return f"{end.backend}: {words}" + (f", read {read}" if read else ", never read")
 
@@ -188,13 +194,7 @@ def _more(status: ReplicationStatus, now: float) -> list[str]:
         said.append(f"rpo {format_duration(status.replication.rpo_seconds)}")
     if status.replication.group:
         said.append(f"group {status.replication.group}")
-    if status.operation_id:
-        said.append(f"operation {status.operation_id} is open")
-    if status.hold:
-        said.append(f"held by {status.hold.owner}: {status.hold.reason}")
-    if status.drill:
-        said.append("a failover test is running")
-    return said
+    return [*said, *mentions(status, now)]
 
 
 def _foot(
@@ -207,16 +207,4 @@ def _foot(
             f"filter /{view.filter}{'_' if view.typing else ''}: {lines} of {len(report.replications)}"
         )
     keys = TYPING if view.typing else HELP
-    return [line(dim(_fit(" · ".join(told), width))), line(dim(_fit(keys, width)))]
-
-
-def _cropped(lines: Sequence[Line], width: int) -> list[Line]:
-    """Lines that no terminal of this width wraps."""
-    return [
-        each if length(each) <= width else (Span(_fit("".join(s.text for s in each), width)),)
-        for each in lines
-    ]
-
-
-def _fit(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+    return [cropped(line(dim(each)), width) for each in (" · ".join(told), keys)]

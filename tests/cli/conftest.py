@@ -40,17 +40,28 @@ class Runner:
     def __call__(self, *argv: str, terminal: bool = False, columns: int = 80, typed: str = "") -> Ran:
         stream: Callable[..., io.StringIO] = Terminal if terminal else io.StringIO
         out, err = stream(), stream()
-        code = main(
+        code = self._main(argv, columns, stream(typed), out, err)
+        return Ran(code, out.getvalue(), err.getvalue())
+
+    def on_one_screen(self, *argv: str, columns: int, typed: str = "") -> str:
+        """What stands on a terminal afterwards, told and data in their order."""
+        screen = Terminal()
+        self._main(argv, columns, Terminal(typed), screen, screen)
+        return screen.getvalue()
+
+    def _main(
+        self, argv: Sequence[str], columns: int, stdin: io.StringIO, out: io.StringIO, err: io.StringIO
+    ) -> int:
+        return main(
             argv,
             clock=self.clock,
             environ={**self.environ, "COLUMNS": str(columns)},
-            stdin=stream(typed),
+            stdin=stdin,
             stdout=out,
             stderr=err,
             assemble=self.world.assemble,
             leave=_left,
         )
-        return Ran(code, out.getvalue(), err.getvalue())
 
 
 def _left(code: int) -> None:

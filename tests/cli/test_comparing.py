@@ -27,16 +27,18 @@ COMPARED = [
 ]
 
 AT_80 = """\
-NAME         WHAT   FILE          WORLD        NEXT
-bank/ledger  state  source        replica      replctl promote bank/ledger; held
-                                               by ann on runner: month end
-media/mail   mode   asynchronous  synchronous  replctl explain media/mail
-shop/orders  ?      replica       not known    east was not read: no answer
-                                               within 3s
+NAME         WHAT   FILE          WORLD
+bank/ledger  state  source        replica
+    replctl promote bank/ledger; held by ann on runner: month end
+media/mail   mode   asynchronous  synchronous
+    replctl explain media/mail
+shop/orders  ?      replica       not known
+    east was not read: no answer within 3s
 
 ✗ 2 of 4 replications differ from the file, and of 1 of 4 it cannot be told
-next: replctl apply --dry-run; replctl apply carries out 1 planned change of
-  roles
+next: 1 planned change of roles can be carried out
+  replctl apply --dry-run
+  replctl apply
 """
 AT_120 = """\
 NAME         WHAT   FILE          WORLD        NEXT
@@ -45,7 +47,9 @@ media/mail   mode   asynchronous  synchronous  replctl explain media/mail
 shop/orders  ?      replica       not known    east was not read: no answer within 3s
 
 ✗ 2 of 4 replications differ from the file, and of 1 of 4 it cannot be told
-next: replctl apply --dry-run; replctl apply carries out 1 planned change of roles
+next: 1 planned change of roles can be carried out
+  replctl apply --dry-run
+  replctl apply
 """
 
 

@@ -13,7 +13,20 @@ from cli.conftest import Terminal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replctl.cli.lines import Role, Row, Span, line, plain, table, wrapped
+from replctl.cli.lines import (
+    Role,
+    Row,
+    Span,
+    abridged,
+    columns,
+    cropped,
+    fitted,
+    length,
+    line,
+    plain,
+    table,
+    wrapped,
+)
 from replctl.cli.output import PAINT, Colour, Format, Output, harmless, to_json, to_yaml
 
 FOREIGN = "evil\x1b[2J\x07name\u202e\r\n\x9b31m"
@@ -125,8 +138,31 @@ def test_a_table_cuts_no_cell() -> None:
     rows = [Row((Span("a-very-long-name-that-nobody-may-cut"), Span("x")), Span("a remark that is long"))]
     text = plain(table(["NAME", "X"], rows, 30, remark="MESSAGE"))
     assert "a-very-long-name-that-nobody-may-cut" in text
-    assert text.splitlines()[0].split() == ["NAME", "X"]
+    assert text.splitlines()[0].split() == ["a-very-long-name-that-nobody-may-cut", "x", "x"]
     assert "    a remark that is long" in text
+    assert plain(table(["NAME", "X"], rows, 40, remark="MESSAGE")).splitlines()[0].split() == ["NAME", "X"]
+
+
+def test_columns_give_way_in_their_order_and_names_at_last() -> None:
+    rows = [
+        Row((Span(f"bank-of-the-{each}/ledger-of-all"), Span("ok"), Span("why")))
+        for each in ("north", "south")
+    ]
+    headers, _ = fitted(["NAME", "STATE", "WHY"], rows, 40, ["WHY"])
+    assert headers == ["NAME", "STATE"]
+    headers, short = fitted(["NAME", "STATE", "WHY"], rows, 33, ["WHY"], abridged)
+    assert [each.cells[0].text for each in short] == [
+        "bank-o…north/ledger-of-all",
+        "bank-o…south/ledger-of-all",
+    ]
+    _, alike = fitted(["NAME", "STATE", "WHY"], rows, 24, ["WHY"], abridged)
+    assert [each.cells[0].text for each in alike] == [each.cells[0].text for each in rows]
+
+
+@given(st.text(st.characters(codec="utf-8", categories=["L", "N"]), max_size=30), st.integers(16, 40))
+def test_what_is_cut_fits(key: str, room: int) -> None:
+    assert columns(abridged(f"{key}/{key}", room)) <= room
+    assert length(cropped(line(key, Span(key, Role.BAD)), room)) <= room
 
 
 @settings(deadline=None)  # a busy machine proves nothing

@@ -57,7 +57,7 @@ SPLIT = stage.line_of(
 DARK = stage.line_of(LEDGER, stage.DEAD, health=Health.UNKNOWN, message="east: no answer within 3s")
 
 
-def test_status_at_80_columns_puts_messages_under_their_rows() -> None:
+def test_status_at_80_columns_puts_messages_below_the_lines() -> None:
     shows(
         tables.status(
             report(stage.line_of(stage.replication("bank/audit")), DARK, SPLIT, silent=frozenset({"east"})),
@@ -66,15 +66,16 @@ def test_status_at_80_columns_puts_messages_under_their_rows() -> None:
         """
         NAME         STATE    MODE   HEALTH       POINT    LOCAL         PEER
         shop/orders  source   async  split brain  unknown  west source   east source
-            west and east read as source
         bank/ledger  replica  async  unknown      47s ago  west replica  east silent
-            east: no answer within 3s
         bank/audit   replica  async  healthy      47s ago  west replica  east source
+
+        shop/orders: west and east read as source
 
         3 replications: 1 split brain, 1 unknown, 1 healthy
         east did not answer: no answer within 3s; last read 1s ago
-        next: both sides are sources: replctl explain shop/orders, then replctl
-          reprotect shop/orders
+        next: both sides are sources
+          replctl explain shop/orders
+          replctl reprotect shop/orders
         """,
     )
 
@@ -125,7 +126,8 @@ def test_status_does_not_call_our_own_trouble_silence() -> None:
 
         1 replication: 1 unknown
         east was not read: it answered 401: No; never read before
-        next: not everything could be read: replctl explain bank/ledger
+        next: not everything could be read
+          replctl explain bank/ledger
         """,
     )
 
@@ -134,7 +136,7 @@ def test_status_does_not_call_unread_what_was_read_and_tells_nothing() -> None:
     """As with Trident, whose word does not say when a copy arrived."""
     line = stage.line_of(LEDGER, health=Health.UNKNOWN, message="west: when a copy arrived is not told")
     shown = plain(tables.status(report(line), None))
-    assert "next: whether it is well is not told by what was read: replctl explain bank/ledger" in shown
+    assert "next: whether it is well is not told by what was read\n  replctl explain bank/ledger\n" in shown
     assert "could be read" not in shown
 
 
@@ -147,7 +149,9 @@ def test_status_at_120_columns_puts_messages_beside() -> None:
         bank/audit   replica  async  healthy      47s ago  west replica  east source
 
         2 replications: 1 split brain, 1 healthy
-        next: both sides are sources: replctl explain shop/orders, then replctl reprotect shop/orders
+        next: both sides are sources
+          replctl explain shop/orders
+          replctl reprotect shop/orders
         """,
     )
 
@@ -174,9 +178,9 @@ def test_a_healthy_line_still_says_what_is_special() -> None:
 def test_wide_status_has_the_target_and_the_difference() -> None:
     text = plain(tables.status(report(stage.line_of(LEDGER)), None, wide=True)).splitlines()
     assert text[0].endswith(
-        "WANTED   IN SYNC  RPO  GROUP  OPERATION  TESTED  READ    LOCAL SAYS  PEER SAYS  MESSAGE"
+        "GROUP  WANTED   IN SYNC  RPO  OPERATION  TESTED  READ    LOCAL SAYS  PEER SAYS  MESSAGE"
     )
-    assert "replica  yes      5m   -      -          -       1s ago" in text[1]
+    assert "-      replica  yes      5m   -          -       1s ago" in text[1]
 
 
 def test_no_replications_is_said() -> None:
@@ -389,31 +393,35 @@ def test_explain_says_all_about_one() -> None:
         """
         bank/ledger: unknown
           east: no answer
-          file        as the file wants it
+          file         as the file wants it
 
         local: west  replica
-          it says     OK: copies arrive
-          copying     running
-          link        ok   remote system unknown
-          read        1s ago, as of 2s ago
-          vendor      state OK, role Destination
+          it says      OK: copies arrive
+          copying      running
+          link         ok   remote system unknown
+          read         1s ago, as of 2s ago
+          vendor       state OK, role Destination
 
         peer: east  unknown
-          not read    no answer within 3s
+          not read     no answer within 3s
 
         last consistent point
-          at          2031-02-03T00:59:13Z, 47s ago
-          from        last_sync_timestamp - last_sync_duration
-          target      5m, kept
+          at           2031-02-03T00:59:13Z, 47s ago
+          from         last_sync_timestamp - last_sync_duration
+          target       5m, kept
 
         what each verb would do now
-          promote     failover on east, then reprotect on west
-          demote      nothing to do
-          reprotect   refused by peer-not-demoted, data-loss
-                      peer-not-demoted: east: it does not answer, and the link is lost:
-                        dead and cut off look alike
-                      data-loss: west: at least 12s, at most 47s of writes
-                      replctl promote bank/ledger --peer-is-down --accept-data-loss=2031-02-03T00:59:13Z
+          promote      failover on east, then reprotect on west
+          demote       nothing to do
+          reprotect    refused by peer-not-demoted, data-loss
+                       replctl promote bank/ledger --peer-is-down --accept-data-loss=2031-02-03T00:59:13Z
+
+        why they are refused
+          peer-not-demoted: reprotect
+            peer: it does not answer, and the link is lost: dead and cut off look alike
+              (east, read 3s ago)
+          data-loss: reprotect
+            loss: at least 12s, at most 47s of writes  (west, read 1s ago)
         """,
     )
 
@@ -564,13 +572,13 @@ def test_explain_shows_what_is_remembered_of_a_silent_end() -> None:
     text = plain(explaining.explanation(replace(explanation(), status=more), START, 80))
     for words in (
         "peer: east  last seen as replica",
-        "remembered  from 1s ago:",
-        "progress    12 %",
-        "unsupported metro",
+        "remembered   from 1s ago:",
+        "progress     12 %",
+        "unsupported  metro",
         "local: west  replica  unverified",
-        "hold        ann: maintenance",
+        "hold         ann: maintenance",
         "op-7 is open",
-        "unknown     last_sync_timestamp - last_sync_duration",
+        "unknown      last_sync_timestamp - last_sync_duration",
         "the file wants replica",
     ):
         assert words in text

@@ -110,13 +110,14 @@ def drawn(view: View, width: int = 80, height: int = 24, report: StatusReport = 
 
 def test_a_message_that_has_no_room_is_cut() -> None:
     assert drawn(View(), 104) == [
-        "  NAME         STATE    MODE   HEALTH    POINT    LOCAL         PEER",
-        "  bank/audit   replica  async  degraded  2h ago   west replica  east source  copying was paused by a pe…",
-        "  bank/ledger  replica  async  healthy   1m ago   west replica  east source",
-        "  shop/orders  source   async  healthy   47s ago  west replica  east source",
+        "  NAME         MODE   HEALTH    POINT    LOCAL         PEER         GROUP",
+        "  bank/audit   async  degraded  2h ago   west replica  east source  ledgers  copying was paused by a pe…",
+        "  bank/ledger  async  healthy   1m ago   west replica  east source  -",
+        "  shop/orders  async  healthy   47s ago  west replica  east source  ledgers",
         "",
         "3 replications: 1 degraded, 2 healthy",
-        "next: copying does not run as it should: replctl explain bank/audit",
+        "next: copying does not run as it should",
+        "  replctl explain bank/audit",
         "looked 3s ago, every 5s · worst first",
         "q quit · s sort · / filter · ↑↓ choose · enter details · r look now",
     ]
