@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from replctl.cli import documents, groups, names, offering, screens
+from replctl.cli import documents, groups, leading, names, offering, screens
 from replctl.cli.contradicting import Contradictions
 from replctl.cli.failures import failure_of, unexpected
 from replctl.cli.lines import BLANK, dim, line
 from replctl.cli.options import Acting, Choosing, Common, Keeping, Looking
 from replctl.cli.output import Format
 from replctl.cli.session import YES, Session, agreed, command_line, opened
-from replctl.cli.surroundings import PROGRAM, Surroundings
+from replctl.cli.surroundings import Surroundings
 from replctl.core.errors import InvalidInput, Locked, ReplctlError
 from replctl.core.guards import GUARDS
 from replctl.core.model import Acknowledgements, Holder, Intent, Replication, Verb
@@ -336,7 +336,7 @@ def show(
     """
     output = session.output
     session.states.update(offering.of_results(results))
-    pasteable = [_with_config(session, each) for each in results]
+    pasteable = [_with_config(session, leading.of_operation(each)) for each in results]
     told = False
     if output.format.is_document:
         output.document(documents.action(command, pasteable, int(code)))
@@ -395,16 +395,11 @@ def _with_config(session: Session, result: OperationResult) -> OperationResult:
         return result
     tail = shlex.join(["--config", str(config)])
     if result.refusal is not None:
-        result = replace(result, refusal=replace(result.refusal, next=_pasteable(result.refusal.next, tail)))
+        result = replace(
+            result, refusal=replace(result.refusal, next=leading.pasteable(result.refusal.next, tail))
+        )
     if result.failure is not None:
         result = replace(
-            result, failure=replace(result.failure, remedy=_pasteable(result.failure.remedy, tail))
+            result, failure=replace(result.failure, remedy=leading.pasteable(result.failure.remedy, tail))
         )
     return result
-
-
-def _pasteable(command: str, tail: str) -> str:
-    """A command of ours with the tail; other words as they are."""
-    if not command.startswith(f"{PROGRAM} ") or "--config" in command:
-        return command
-    return f"{command} {tail}"

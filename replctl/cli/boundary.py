@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from replctl.core.results import Failure
 
-GROUPS = frozenset({"op", "breaker", "config"})
+GROUPS = frozenset({"op", "breaker", "config", "drill", "systemd", "monitoring"})
 
 
 def main(
@@ -137,9 +137,10 @@ def _end(
     failed: Failure,
     findings: Sequence[Finding] = (),
 ) -> int:
-    from replctl.cli import checking, documents, screens
+    from replctl.cli import checking, documents, leading, screens
 
     command = command_name(here.argv)
+    failed = leading.of_command(failed, command, invalid=code is ExitCode.USAGE)
     ends_with = checking.could_not(output, failed, findings) if command == checking.NAME else int(code)
     if output.format.is_document:
         outcome = Outcome.INTERRUPTED if code is ExitCode.TERMINATED else outcome_of(code)

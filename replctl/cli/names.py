@@ -66,7 +66,8 @@ def _ambiguous(word: str, keys: Sequence[str]) -> InvalidInput:
 
 def _unknown(word: str, known: Sequence[Replication]) -> NotFound:
     near = suggestions(word, known)
-    remedy = f"did you mean {' or '.join(near)}?" if near else "replctl status -o name lists what there is"
+    remedy = f"did you mean {' or '.join(near)}? " if near else ""
+    remedy += "replctl status -o name lists what there is"
     return NotFound(f"there is no replication {word}", remedy=remedy, replication=None)
 
 
@@ -87,4 +88,6 @@ def known_backend(name: str, backends: Iterable[str]) -> str:
     if name in known:
         return name
     near = difflib.get_close_matches(name, known, SUGGESTIONS) or known
-    raise NotFound(f"there is no backend {name}", remedy=f"the configuration has {', '.join(near)}")
+    raise NotFound(
+        f"there is no backend {name}", remedy=f"the configuration has {', '.join(near)}: replctl backends"
+    )

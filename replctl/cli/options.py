@@ -17,7 +17,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 from replctl.cli.output import Colour, Format
-from replctl.core.durations import parse_bound, parse_duration
+from replctl.core.durations import InvalidDuration, parse_bound, parse_duration
 from replctl.core.errors import InvalidInput
 from replctl.core.model import Acknowledgements
 
@@ -327,8 +327,8 @@ def seconds(option: str, text: str | None) -> float | None:
         return None
     try:
         return parse_duration(text)
-    except InvalidInput as error:
-        raise InvalidInput(f"{option}: {error.message}", findings=error.findings) from error
+    except InvalidDuration as error:
+        raise InvalidDuration(f"{option}: {error.message}", findings=error.findings) from error
 
 
 # Under which heading of `-h` the options of a bundle stand.

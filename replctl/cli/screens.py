@@ -429,7 +429,8 @@ def _what_next(record: OperationRecord, holder: Holder | None, now: float, room:
 def failure(failed: Failure, room: int, *, indent: int = 0) -> list[Line]:
     """What went wrong, what to do, and when it may be tried again."""
     pad = " " * indent
-    lines = wrapped(failed.message, room, first=line(pad), indent=indent + 2) if failed.message else []
+    head = line(pad, Span(failed.code, Role.BAD), ": ")
+    lines = wrapped(failed.message, room, first=head, indent=indent + 2) if failed.message else []
     if failed.retry_at is not None:
         lines.append(line(f"{pad}not before {format_time(failed.retry_at)}"))
     if failed.remedy:
@@ -440,7 +441,7 @@ def failure(failed: Failure, room: int, *, indent: int = 0) -> list[Line]:
 def error(failed: Failure, findings: Iterable[Finding], width: int | None) -> list[Line]:
     """The sentence with which a command ends that came to no operation."""
     room = width or UNLIMITED
-    head = line(Span("error:", Role.BAD), " ")
+    head = line(Span(f"error[{failed.code}]:", Role.BAD), " ")
     lines = wrapped(failed.message, room, first=head, indent=7)
     for finding in findings:
         lines.extend(wrapped(str(finding), room, first=line("  "), indent=4))

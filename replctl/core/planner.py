@@ -123,9 +123,8 @@ class _Case:
 
     def _bars(self) -> Iterator[GuardRefusal]:
         if self.context.other_operation is not None:
-            yield GUARDS["operation-open"].says_no(
-                Evidence(fact="operation", value=self.context.other_operation)
-            )
+            other, began = self.context.other_operation, self.context.other_began
+            yield GUARDS["operation-open"].says_no(Evidence(fact="operation", value=other, as_of=began))
         yield from if_any("identity-changed", self._changed_identities())
         yield from if_any("not-a-pair", self._strangers())
         yield from if_any("stale-observation", self._unread())
@@ -197,7 +196,8 @@ class _Case:
     def _held(self) -> list[GuardRefusal]:
         if self.context.held_by is None or self.acknowledged.override_hold:
             return []
-        return [GUARDS["held"].says_no(Evidence(fact="hold", value=self.context.held_by))]
+        held, since = self.context.held_by, self.context.held_since
+        return [GUARDS["held"].says_no(Evidence(fact="hold", value=held, as_of=since))]
 
     def _drill(self) -> list[GuardRefusal]:
         """A failover test at either end bars all that is planned; nothing answers it."""

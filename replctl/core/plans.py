@@ -301,7 +301,9 @@ class Context:
     interrupted: Course | None = None
     own_transient: bool = False
     other_operation: str | None = None
+    other_began: float | None = None
     held_by: str | None = None
+    held_since: float | None = None
     unverified: frozenset[str] = frozenset()
     identities: Mapping[str, str] = field(default_factory=dict)
     last_contact: Mapping[str, float] = field(default_factory=dict)

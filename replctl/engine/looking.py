@@ -183,13 +183,16 @@ class Watcher:
         memory, before = told or self.told([key])
         recent = memory.operations(key, limit=1)
         others = self.others_open(intent, joins, memory)
+        hold = memory.hold(key)
         return Context(
             now=self.clock.now(),
             survivor=memory.survivor(key),
             interrupted=interrupted(joins or (recent[0] if recent else None), intent),
             own_transient=joins is not None,
             other_operation=others[0].operation_id if others else None,
-            held_by=_holder_text(memory.hold(key)),
+            other_began=others[0].began if others else None,
+            held_by=_holder_text(hold),
+            held_since=hold.since if hold is not None else None,
             identities=_known_identities(replication, memory.identities(key)),
             last_contact=_last_contact(replication, before),
         )

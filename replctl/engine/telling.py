@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from replctl.core.errors import InvalidConfiguration, InvalidInput, NotInstalled, ReplctlError
 from replctl.core.journal import OperationRecord
 from replctl.core.model import Holder, Intent, Observation, Pair, TroubleKind, Who
-from replctl.core.outcomes import Outcome, outcome_of
+from replctl.core.outcomes import OPEN, Outcome, outcome_of
 from replctl.core.plans import Plan, Refusal
 from replctl.core.results import Failure, OperationResult
 from replctl.correlation import current
@@ -73,7 +73,12 @@ class Teller:
             failure = Failure(code=record.error_code, message=record.error_message or "")
         outcome = record.outcome or Outcome.UNKNOWN
         if record.abandoned_by:
-            failure = Failure(code="abandoned", message=f"abandoned by {record.abandoned_by}")
+            failure = Failure(
+                code="abandoned",
+                message=f"abandoned by {record.abandoned_by}",
+                remedy=f"see what became of it: replctl explain {intent.replication.key}",
+            )
+            outcome = Outcome.UNKNOWN if outcome in OPEN else outcome  # it is waited for in vain
         return self.result(intent, outcome, record=record, failure=failure)
 
     def still_open(self, intent: Intent, record: OperationRecord, why: str, verb: str) -> OperationResult:

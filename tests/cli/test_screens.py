@@ -332,7 +332,7 @@ def test_a_result_shows_steps_failure_holder_and_what_is_left() -> None:
            2  reprotect  west  failed  19s
           held by ann on runner, pid 4711: replctl demote bank/ledger, since 1m ago
           next: replctl op wait op-6
-          the array said no
+          rejected: the array said no
           not before 2031-02-03T01:01:00Z
           → replctl explain bank/ledger
           left to do: map to the hosts that use west:
@@ -368,7 +368,7 @@ def test_a_full_disk_is_not_told_as_a_wrong_password() -> None:
         screens.result(stage.result(PROMOTE, Outcome.UNAUTHORIZED, failure=full), START, 80),
         """
         ✗ bank/ledger: promote: not without a store to write to; nothing was changed
-          the disk is full
+          store-refused: the disk is full
           → make room
         """,
     )
