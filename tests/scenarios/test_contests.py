@@ -2,11 +2,14 @@
 
 A round is one replication on which a person's command and the daemon's hand come together; a bout is a round of each
 replication of the world at the same time. What counts is what the arrays say: their truth, and what they were asked.
-A few bouts here; a thousand rounds and more are fought by hand, with `contest`.
+A few bouts here; a thousand rounds, and other seeds, by hand:
+
+    ROUNDS=1000 SEED=7 .venv/bin/pytest -q -s -n 0 tests/scenarios/test_contests.py
 """
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import threading
@@ -23,7 +26,8 @@ from worlds import Ran, World, a_world
 
 from replctl.store.sqlite import SqliteStore
 
-ROUNDS = 100
+ROUNDS = int(os.environ.get("ROUNDS", "100"))
+SEED = int(os.environ.get("SEED", "3"))
 AT_ONCE = 20
 QUICK = {"failover": 1.0, "reprotect": 1.0, "cycle": 1.0, "sync": 1.0, "flip": 1.0, "role_gap": 0.3}
 FREE = {f"REPLCTL_DAEMON__{name}": str(AT_ONCE) for name in ("MAX_SWITCHOVERS", "MAX_PARALLEL")}
@@ -153,10 +157,10 @@ def _name(part: str) -> str:
     return "/".join(found.groups())
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(600 + 3 * ROUNDS)
 @pytest.mark.parametrize("store", ["state", "another"])
 def test_nothing_is_done_twice(tmp_path: Path, store: str) -> None:
-    contest(tmp_path, store, bouts=ROUNDS // AT_ONCE, seed=3)
+    contest(tmp_path, store, bouts=ROUNDS // AT_ONCE, seed=SEED)
 
 
 def contest(directory: Path, store: str, *, bouts: int, seed: int) -> None:
@@ -168,4 +172,5 @@ def contest(directory: Path, store: str, *, bouts: int, seed: int) -> None:
         for _ in range(bouts):
             one.bout()
             one.put_right()
+        print(f"seed {seed}, {store}: {bouts * AT_ONCE} rounds, promotions by {dict(one.won)}")
         assert min(one.won["person"], one.won["daemon"]) > bouts * AT_ONCE / 20, one.won
