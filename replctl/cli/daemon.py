@@ -58,6 +58,7 @@ def daemon(
         with Servers(_pages(services, running, book, doors), doors), interrupts.patiently():
             if once:
                 return int(interrupts.code(running.once()))
+            running.garbage.sets_aside = True
             running.run()
     return 0
 

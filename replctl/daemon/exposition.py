@@ -20,9 +20,11 @@ from replctl.core.results import ReplicationStatus, StatusReport
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _POSITIONS = {Position.CLOSED: 0.0, Position.OPEN: 1.0, Position.HALF_OPEN: 2.0}
 _OF_A_REPLICATION = re.compile(r'name="((?:[^"\\]|\\.)*)",namespace="((?:[^"\\]|\\.)*)"')
+_BOUND = re.compile(r'le="([^"]+)",?')
 _SUFFIX = re.compile(r"_(?:bucket|sum|count)$")
 
 Samples = Mapping[str, float]
+_Buckets = list[tuple[float, str]]  # lines by their bounds
 
 
 def gauges(report: StatusReport, now: float) -> dict[str, float]:
@@ -115,14 +117,30 @@ def _is_present(name: str, known: frozenset[tuple[str, str]]) -> bool:
 
 def text(samples: Samples) -> str:
     """The text format: every family with its help and type, its samples in order."""
-    grouped: defaultdict[str, list[str]] = defaultdict(list)
+    plain: defaultdict[str, list[str]] = defaultdict(list)
+    buckets: defaultdict[str, defaultdict[str, _Buckets]] = defaultdict(lambda: defaultdict(list))
     for name, value in samples.items():
-        grouped[_family_of(name)].append(f"{name} {_number(value)}\n")
+        family, line = _family_of(name), f"{name} {_number(value)}\n"
+        if "_bucket{" in name:
+            series, bound = _series_of(name)
+            buckets[family][series].append((bound, line))
+        else:
+            plain[family].append(line)
     lines: list[str] = []
-    for family in FAMILIES.values():
-        if family.name in grouped:
-            lines += [_head(family), *sorted(grouped[family.name], key=_order)]
+    for each in FAMILIES.values():
+        if each.name in plain or each.name in buckets:
+            lines += [_head(each), *_in_order(buckets[each.name]), *sorted(plain[each.name])]
     return "".join(lines)
+
+
+def _in_order(histograms: Mapping[str, _Buckets]) -> Iterator[str]:
+    """One by one, the buckets of each by their bounds.
+
+    Not all lines in one sorting, which would keep every other thread waiting while it lasts.
+    """
+    for series in sorted(histograms):
+        for _, line in sorted(histograms[series]):
+            yield line
 
 
 def _family_of(name: str) -> str:
@@ -136,12 +154,10 @@ def _head(family: Family) -> str:
     return f"# HELP {family.name} {family.help}\n# TYPE {family.name} {family.type}\n"
 
 
-def _order(sample_line: str) -> tuple[str, float, str]:
-    """Buckets by their bound, after the labels that they share."""
-    found = re.search(r'le="([^"]+)",?', sample_line)
-    if found is None:
-        return sample_line, 0.0, ""
-    return sample_line.replace(found.group(0), "").partition(" ")[0], float(found.group(1)), ""
+def _series_of(name: str) -> tuple[str, float]:
+    """What the buckets of one histogram share, and the bound of this one."""
+    found = _BOUND.search(name)
+    return (name, 0.0) if found is None else (name.replace(found.group(0), ""), float(found.group(1)))
 
 
 def _number(value: float) -> str:

@@ -27,6 +27,7 @@ from replctl.core.results import OperationResult, ReplicationStatus, StatusRepor
 from replctl.core.retry import Attempts
 from replctl.daemon import exposition
 from replctl.daemon.desired import DesiredFile, Reading
+from replctl.daemon.garbage import Garbage
 from replctl.daemon.hands import Hands
 from replctl.daemon.health import HealthBook
 from replctl.daemon.systemd import Notifier
@@ -36,7 +37,6 @@ from replctl.drivers.discovery import Discoverer
 from replctl.engine import Proposal, Request
 from replctl.logs import LOGGER, about
 from replctl.resilience import Look
-from replctl.settings.yamlmarks import uncollected
 
 COMMAND = ("replctl", "daemon")  # how an operation of its own begins in the journal
 SLICE_SECONDS = 1.0  # how often a wait looks for a changed file, a signal, the watchdog
@@ -112,6 +112,7 @@ class Daemon:
         self._watches = Watches(self._engine.driver, self._clock, wakes.stop)
         self._glance_from = self._clock.monotonic()
         self._last = ""
+        self.garbage = Garbage(self._clock)
         self._came_of: list[Outcome] | None = None  # of one look alone; who runs for months keeps none
         self.after_look: Callable[[], None] = _nothing
 
@@ -150,7 +151,7 @@ class Daemon:
 
     def tick(self) -> str:
         """One look at everything, and the sentence on it: seen, decided, why. Never raises."""
-        with uncollected():  # thousands of lines live until the next tick has its own
+        with self.garbage.left():  # thousands of lines live until the next tick has its own
             sentence = self._looked(self._tick)
             self._telling.looked(sentence)
             return sentence
@@ -566,16 +567,17 @@ class Daemon:
 
     def metrics(self, *, others_are_good: bool = True) -> str:
         """The text of `/metrics`; `others_are_good`: the files beside the desired state are in force too."""
-        known = frozenset((each.name, each.namespace) for each in self._file.current.values())
-        counters = self._tally.with_what_was_handed_on(self._store.counts)
-        samples = {
-            **exposition.present(counters, known),
-            **exposition.breakers(self._store.breakers()),
-            **exposition.of_the_process(reloaded=self._file.is_good and others_are_good),
-        }
-        if (report := self._report) is not None:
-            samples |= exposition.gauges(report, self._clock.now())
-        return exposition.text(samples)
+        with self.garbage.left():
+            known = frozenset((each.name, each.namespace) for each in self._file.current.values())
+            counters = self._tally.with_what_was_handed_on(self._store.counts)
+            samples = {
+                **exposition.present(counters, known),
+                **exposition.breakers(self._store.breakers()),
+                **exposition.of_the_process(reloaded=self._file.is_good and others_are_good),
+            }
+            if (report := self._report) is not None:
+                samples |= exposition.gauges(report, self._clock.now())
+            return exposition.text(samples)
 
 
 def _unread(report: StatusReport) -> frozenset[str]:
