@@ -38,8 +38,10 @@ def judge(intent: Intent, source: Observation, replica: Observation, recipe: Rec
 def _create(intent: Intent, source: Observation, replica: Observation, recipe: Recipe) -> Verdict:
     states = (source.known_state, replica.known_state)
     if states == (State.SOURCE, State.REPLICA):
-        severed = Flow.SEVERED in (source.flow, replica.flow)
-        return refused(source, replica, next_verb="reprotect") if severed else Verdict(unchanged=True)
+        if Flow.SEVERED in (source.flow, replica.flow):
+            return refused(source, replica, next_verb="reprotect")
+        barred = _unbarred(intent, source, replica, recipe)
+        return barred if barred.guards else Verdict(unchanged=True)
     if states == (State.SOURCE, State.SYNCING):
         return Verdict(notes=("it is being made already: only its first copy is waited for",))
     half_made = states == (State.SOURCE, State.NONE) and recipe.makes_ends_apart

@@ -145,6 +145,11 @@ def test_a_policy_that_trident_replaces_is_not_called_done(bare: World) -> None:
     ran = bare.act("create", LEDGER)
     assert (ran.code, ran.operation["outcome"]) == (3, "partial")
     assert "replaced the policy Misspelt" in bare.run("explain", LEDGER).out
+    bare.control.clear_requests()
+    again = bare.act("create", LEDGER)
+    assert (again.code, again.guards) == (6, ["backend-state"])
+    assert "replaced the policy Misspelt" in str(again.operation["refusal"])
+    assert bare.changes() == []
 
 
 @pytest.mark.parametrize("number", range(len(MADE)))

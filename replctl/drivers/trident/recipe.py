@@ -154,7 +154,11 @@ def _unproven_survivor(scene: _Scene) -> tuple[Evidence, ...]:
 
 
 def _unmakeable(scene: _Scene) -> Iterator[Evidence]:
-    """A replica is made of a volume that is not there yet; its claim takes after the source's."""
+    """A replica is made of a volume that is not there yet; its claim takes after the source's. One that is there
+    already counts as made only if it would have when it was: as it was asked for (CT §7).
+    """
+    if scene.old.state is State.REPLICA and not scene.old.healthy:
+        yield fact("the replica", scene.old.sentence, scene.old)
     if scene.old.state is State.NONE and scene.old.readable and scene.old.word != NO_WORD:
         value = "is there already: a replica is made empty; delete it, or name another one"
         yield fact("the replica's claim", value, scene.old)
