@@ -217,6 +217,11 @@ class StepRun:
         done = any(step.is_done and not (step.hook or step.errand) for step in self.operation.record.steps)
         return not self.operation.changed and not done
 
+    def _is_first_send(self) -> bool:
+        """Whether this is the first thing that would be sent at all, by whoever worked on this operation."""
+        others = [each for each in self.operation.record.steps if each.name != self.kept.name]
+        return self.kept.sends == 1 and not any(each.sends or each.hook for each in others)
+
     def _decided_anew(self, pair: Pair) -> Ending | None:
         """The whole judgement once more, with fresh eyes: the same course must come out."""
         operation = self.operation
@@ -231,10 +236,18 @@ class StepRun:
             return endings.came_into_use(operation.used, pair, operation.record, changed=False)
         if self.kept.sends > 1 and (unused := self._to_be_unused(pair)) is not None:
             return endings.unwatched(unused, operation.record, changed=False)
+        if not any(step.action for step in decision.steps) and self._is_first_send():
+            return self._done_by_somebody_else(pair)
         same = decision.course is plan.course and decision.new_source is plan.new_source
         if same and (self.step.name, self.step.action) in _firsts(decision):
             return None
         return self._world_changed(None)
+
+    def _done_by_somebody_else(self, pair: Pair) -> Ending:
+        """All of it, since the plan was made, and proven; nothing was sent, and nothing of it is told as ours."""
+        self.kept = self.operation.note(self.kept, sends=0)
+        self._record(pair)
+        return Ending(Outcome.UNCHANGED, reached=True)
 
     def _to_be_unused(self, pair: Pair) -> Observation | None:
         """The end that nobody may have used meanwhile, where nobody watched it; unless that was acknowledged anew."""
