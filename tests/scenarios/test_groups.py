@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import worldclock
 import yaml
+from estates import MIRRORS
+from scenarios.vendors import TRIDENT
 from worlds import Ran, SimulatorClock, World, a_world
 
 from replctl.clock import Cancel
@@ -294,6 +296,51 @@ def test_killed_in_the_middle_and_typed_again_it_is_finished(
         }
         assert_in_waves(world, keys)
         assert world.run("op", "list", "-o", "json").json["operations"]
+
+
+@pytest.mark.timeout(180)
+def test_over_two_clusters_a_group_that_was_killed_is_finished_by_typing_it_again(tmp_path: Path) -> None:
+    clusters(tmp_path, members=6, number=25)  # fifty by hand, killed and not
+
+
+def clusters(directory: Path, *, members: int, number: int) -> None:
+    """A group of mirrors, killed at some write to the journal: in waves, none twice, nothing lost."""
+    with TRIDENT.world(directory, replications=members * 8 // 5) as world:
+        keys = grouped(world, members)
+        argv = ("promote", "--group", GROUP, "--max-parallel", str(members), "-y", "-o", "json")
+        process = world.spawn(*argv, environ={worldclock.CRASH_AT: str(number)})
+        process.communicate(timeout=120)
+        assert process.returncode == -9
+
+        world.clock = FleetClock(world.control)
+        again = world.act(*argv[:-3])
+        assert again.code == 0, again.err
+        assert set(outcomes(again).values()) <= {"succeeded", "unchanged"}
+        truths = world.control.truths()
+        assert {truths[key]["source"] for key in keys} == {TRIDENT.west}
+        assert all((truths[key]["lost_writes"], truths[key]["both_wrote"]) == (0, 0) for key in keys)
+        assert Counter(change for _, change in TRIDENT.moves(world)) == {
+            "promoted": members,
+            "reestablished": members,
+        }
+        places = {
+            mirror: number % len(ORDERS)
+            for number, each in enumerate(keys)
+            for mirror in mirrors(world, each)
+        }
+        sent = [
+            places[change["array"], change["path"]]
+            for change in world.changes()
+            if change["effect"] and change["method"] == "PATCH"
+        ]
+        assert sent == sorted(sent)
+
+
+def mirrors(world: World, key: str) -> Iterator[tuple[str, str]]:
+    """Cluster and path of both mirror relationships of an entry."""
+    (entry,) = [each for each in entries_of(world) if f"{each['namespace']}/{each['name']}" == key]
+    for end in (entry["local"], entry["peer"]):
+        yield end["backend"], f"{MIRRORS.format(end['namespace'])}/{end['mirror']}"
 
 
 class InterruptedClock(FleetClock):

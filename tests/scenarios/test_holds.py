@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import socket
+from pathlib import Path
 
 from cli.test_documents import fits
+from scenarios.vendors import Vendor, over_both
 from worlds import LEDGER, World
 
 from replctl.core.model import DAEMON, Hold
@@ -24,7 +26,13 @@ def hold_of(world: World, owner: str, reason: str = "hands off", ends_at: float 
     store.close()
 
 
-def test_a_hold_saves_somebody_and_the_flag_lets_one_go_on(world: World) -> None:
+@over_both
+def test_a_hold_saves_somebody_and_the_flag_lets_one_go_on(tmp_path: Path, vendor: Vendor) -> None:
+    with vendor.world(tmp_path) as world:
+        saved_by_a_hold(world)
+
+
+def saved_by_a_hold(world: World) -> None:
     world.control.advance(900)
     assert world.run("hold", LEDGER, "--reason", "month end").code == 0
     refused = world.act("promote", LEDGER)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
+from estates import CLAIMS, MIRRORS, Cluster, new_claim, new_mirror
+from scenarios.tridents import EAST, WEST, at_rest, mirror
 from worlds import LEDGER, World, a_world
 
 DISCOVERY_TTL_SECONDS = 300
@@ -43,6 +45,47 @@ def test_a_name_that_now_means_another_volume_group_refuses_changes(tmp_path: Pa
         assert ran.code == 6, ran.out
         assert ran.guards == ["identity-changed"]
         assert world.effective() == before
+
+
+def test_a_claim_that_is_another_volume_under_the_same_names_refuses_changes(tmp_path: Path) -> None:
+    with at_rest(tmp_path) as world:
+        assert world.act("promote", LEDGER).code == 0
+        world.control.advance(60)
+        assert world.act("demote", LEDGER).code == 0
+        (before,) = handles(world)
+        make_the_replica_anew(world)
+        (after,) = handles(world)
+        assert after != before
+        world.control.clear_requests()
+        for _ in range(2):  # to be refused once is no leave
+            ran = world.act("promote", LEDGER)
+            assert (ran.code, ran.guards) == (6, ["identity-changed", "not-a-pair"]), ran.out
+            (told,) = ran.operation["refusal"]["guards"][0]["evidence"]
+            assert (
+                told["value"] == f"was {before}, is {after}"
+            )  # volumes, which bear the UIDs of their claims
+            assert told["backend"] == WEST
+        assert world.changes() == []
+
+
+def handles(world: World) -> list[str]:
+    """The volume of the replica, as status tells it."""
+    (line,) = world.run("status", LEDGER, "-o", "json").json["replications"]
+    return [line["local"]["vendor"]["local_volume_handle"]]
+
+
+def make_the_replica_anew(world: World) -> None:
+    """Mirror relationship and claim of west are deleted, and others are made by the same names."""
+    admin = Cluster(world.simulator, WEST, admin=True)
+    mirrors, claims = MIRRORS.format("bank"), CLAIMS.format("bank")
+    source = str(mirror(world, EAST)["status"]["conditions"][0]["localVolumeHandle"])
+    for path in (f"{mirrors}/ledger-dr", f"{claims}/ledger-data"):
+        assert admin.call("DELETE", path).status == 200
+    world.control.advance(60)
+    admin.post(mirrors, new_mirror("ledger-dr", "ledger-data", "established", source))
+    admin.post(claims, new_claim("ledger-data", "ledger-dr"))
+    admin.connection.close()
+    world.control.advance(120)
 
 
 def test_what_was_shown_a_moment_ago_under_a_name_is_what_is_changed_or_nothing(tmp_path: Path) -> None:

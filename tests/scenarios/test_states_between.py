@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from estates import MIRRORS, Cluster
 from scenarios.test_unplanned import printed
+from scenarios.tridents import EAST, WEST, at_rest, mirror, patches, word
 from worlds import LEDGER, World
 
 
@@ -100,3 +105,58 @@ def test_unknown_words_are_shown_and_refuse_changes(world: World) -> None:
     ran = world.act("promote", LEDGER)
     assert ran.code == 6
     assert world.effective() == []
+
+
+# The same between two clusters
+
+
+@pytest.fixture
+def clusters(tmp_path: Path) -> Iterator[World]:
+    with at_rest(tmp_path) as made:
+        yield made
+
+
+def desire(world: World, cluster: str, state: str) -> None:
+    """Somebody with kubectl asks for something."""
+    other = Cluster(world.simulator, cluster)
+    name = "ledger" if cluster == EAST else "ledger-dr"
+    body = other.get(f"{MIRRORS.format('bank')}/{name}")
+    there = mirror(world, WEST if cluster == EAST else EAST)["status"]["conditions"][0]["localVolumeHandle"]
+    place = {**body["spec"]["volumeMappings"][0], "remoteVolumeHandle": there}
+    other.patch(f"{MIRRORS.format('bank')}/{name}", {"spec": {"state": state, "volumeMappings": [place]}})
+    other.connection.close()
+
+
+def test_somebody_elses_promotion_is_a_conflict_while_it_runs(clusters: World) -> None:
+    desire(clusters, WEST, "promoted")
+    ran = clusters.act("promote", LEDGER)
+    assert (ran.code, ran.guards) == (7, ["foreign-operation"])
+    assert patches(clusters) == [(WEST, "promoted")]  # theirs
+
+
+def test_two_replicas_have_no_source_and_one_is_made_by_its_own_flag(clusters: World) -> None:
+    desire(clusters, WEST, "promoted")
+    clusters.control.advance(60)
+    desire(clusters, EAST, "reestablished")
+    clusters.control.advance(60)
+    desire(clusters, WEST, "reestablished")
+    clusters.control.advance(60)
+    assert (word(clusters, EAST), word(clusters, WEST)) == ("reestablished", "reestablished")
+    clusters.control.clear_requests()
+    (line,) = clusters.run("status", LEDGER, "-o", "json").json["replications"]
+    assert line["health"] == "no_source"
+    refused = clusters.act("promote", LEDGER)
+    assert refused.code == 6
+    assert "no-source" in refused.guards
+    assert clusters.changes() == []
+    ran = clusters.act("promote", LEDGER, *printed(refused))
+    assert ran.code == 0, ran.out
+    assert patches(clusters) == [(WEST, "promoted")]
+
+
+def test_a_word_of_trident_that_nobody_knows_refuses_changes(clusters: World) -> None:
+    clusters.control.fault(WEST, "unknown_enum", times=10**6)
+    (line,) = clusters.run("status", LEDGER, "-o", "json").json["replications"]
+    assert (line["state"], line["local"]["state_note"]) == (None, "unknown")
+    assert clusters.act("promote", LEDGER).code == 6
+    assert clusters.changes() == []
