@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
@@ -20,6 +19,7 @@ from replctl.core.hooks import Hook, HookSet, Ran, readable, too_long
 from replctl.core.model import End, Observation, Replication, Who
 from replctl.core.results import OperationResult
 from replctl.core.secrets import Secret, Secrets
+from replctl.core.values import dataclass
 from replctl.drivers import REGISTRY
 from replctl.drivers.discovery import Inspected
 from replctl.drivers.names import KeptNames, Names

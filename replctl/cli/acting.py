@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from replctl.cli import documents, groups, leading, names, offering, screens
+from replctl.cli import groups, leading, names, offering, screens
 from replctl.cli.contradicting import Contradictions
 from replctl.cli.failures import failure_of, unexpected
 from replctl.cli.lines import BLANK, dim, line
@@ -339,6 +339,8 @@ def show(
     pasteable = [_with_config(session, leading.of_operation(each)) for each in results]
     told = False
     if output.format.is_document:
+        from replctl.cli import documents
+
         output.document(documents.action(command, pasteable, int(code)))
         output.say(screens.brief(each) for each in pasteable if each.outcome not in SHOWN_AS_DATA)
     elif output.format is Format.NAME:

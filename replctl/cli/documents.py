@@ -55,7 +55,7 @@ from replctl.core.breaker import BreakerState
 from replctl.core.journal import ChainFault, Drill, OperationRecord, StepRecord, TransitionRecord
 from replctl.core.model import Hold, Holder, Pair, Scalar, State
 from replctl.core.outcomes import ExitCode, Outcome, outcome_of
-from replctl.core.plans import DataLoss, Evidence, GuardRefusal, Plan, Refusal, Step
+from replctl.core.plans import DataLoss, Evidence, GuardRefusal, Plan, Refusal, backend_of
 from replctl.core.results import (
     EndStatus,
     Explanation,
@@ -311,10 +311,6 @@ def _steps(result: OperationResult) -> list[StepDocument]:
         )
         for each in result.plan.steps
     ]
-
-
-def backend_of(step: Step, pair: Pair | None) -> str:
-    return "" if pair is None else pair.end(step.side).backend
 
 
 def _step(record: StepRecord) -> StepDocument:

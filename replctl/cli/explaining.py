@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from replctl.cli.documents import backend_of
 from replctl.cli.lines import BLANK, UNLIMITED, Line, Role, Span, dim, flowed, line, strong, wrapped
 from replctl.cli.screens import age, evidence, state_span
 from replctl.cli.tables import HEALTH_ROLES, difference
 from replctl.core.durations import format_duration, format_time
 from replctl.core.journal import Drill
 from replctl.core.model import Link, Observation, Pair, Verb
-from replctl.core.plans import Decision, Evidence, Plan
+from replctl.core.plans import Decision, Evidence, Plan, backend_of
 from replctl.core.results import EndStatus, Explanation, ReplicationStatus
 
 LABEL = 13  # columns of the words on the left

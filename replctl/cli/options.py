@@ -10,7 +10,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
@@ -20,6 +20,7 @@ from replctl.cli.output import Colour, Format
 from replctl.core.durations import InvalidDuration, parse_bound, parse_duration
 from replctl.core.errors import InvalidInput
 from replctl.core.model import Acknowledgements
+from replctl.core.values import dataclass
 
 DEFAULT_MAX_PARALLEL = 16
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from replctl.cli import shaped
-from replctl.cli.documents import SCHEMA_VERSION, backend_of, rfc3339, state_word
+from replctl.cli.documents import SCHEMA_VERSION, rfc3339, state_word
 from replctl.cli.shapes import (
     SavedBackendDocument,
     SavedEndDocument,
@@ -28,7 +28,7 @@ from replctl.cli.shapes import (
 )
 from replctl.core.errors import Conflict, Finding, InvalidInput, excerpt
 from replctl.core.model import End, Observation, Pair, Replication
-from replctl.core.plans import Plan, Step
+from replctl.core.plans import Plan, Step, backend_of
 from replctl.core.results import Failure, OperationResult
 from replctl.core.states import shown
 from replctl.settings import files

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from replctl.cli.documents import backend_of
 from replctl.cli.lines import BLANK, UNLIMITED, Line, Role, Span, dim, line, strong, wrapped
 from replctl.core.durations import format_duration, format_time
 from replctl.core.errors import Finding, Locked, StoreRefused
@@ -18,7 +17,7 @@ from replctl.core.guards import GUARDS
 from replctl.core.journal import Drill, OperationRecord, StepPhase, StepRecord
 from replctl.core.model import Holder, Pair, State, Verb
 from replctl.core.outcomes import OPEN, Outcome
-from replctl.core.plans import DataLoss, Evidence, GuardRefusal, Plan, Refusal, Step
+from replctl.core.plans import DataLoss, Evidence, GuardRefusal, Plan, Refusal, Step, backend_of
 from replctl.core.results import Failure, LeftToDo, OperationResult
 from replctl.core.states import shown
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from replctl.bootstrap import Services
     from replctl.core.events import Report
     from replctl.core.model import Who
+    from replctl.core.results import OperationResult
 
 PROGRAM = "replctl"
 
@@ -49,7 +50,6 @@ def assemble_really(
     file_may_be_missing: bool = False,
 ) -> Services:
     from replctl import bootstrap
-    from replctl.cli import documents
 
     return bootstrap.assemble(
         flags=flags,
@@ -60,8 +60,14 @@ def assemble_really(
         who=who,
         observe_timeout_seconds=observe_timeout_seconds,
         file_may_be_missing=file_may_be_missing,
-        document=documents.operation,
+        document=_told_to_hooks,
     )
+
+
+def _told_to_hooks(result: OperationResult) -> Mapping[str, object]:
+    from replctl.cli import documents
+
+    return documents.operation(result)
 
 
 @dataclass(slots=True)

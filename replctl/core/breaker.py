@@ -10,10 +10,11 @@ class of calls (`read` or `change`); who keeps it, locks it and persists it is `
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from replctl.core.errors import Finding, InvalidInput
+from replctl.core.values import dataclass
 
 PERMIT_GRACE_SECONDS = 5.0  # a permit's holder that is silent so long past its deadline is given up
 

@@ -7,13 +7,13 @@ ours makes a synchronous replication of an asynchronous one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from replctl.core.durations import format_duration
 from replctl.core.model import Health, Mode, Observation, Replication, State, Verb
 from replctl.core.results import EndStatus, ReplicationStatus
 from replctl.core.states import shown
+from replctl.core.values import dataclass
 
 _ROLES = frozenset({State.SOURCE, State.REPLICA})
 RPO_UNTOLD = "neither how old the copy is nor how often one is made is told"

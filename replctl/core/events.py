@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from replctl.core.model import Progress, State
+from replctl.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationBegan:
+    """An operation was written down, and its first change is next."""
+
     operation_id: str
     replication: str
     verb: str
@@ -19,6 +21,8 @@ class OperationBegan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepBegan:
+    """A step is next to be sent."""
+
     operation_id: str
     replication: str
     step: str
@@ -43,6 +47,8 @@ class StepWaits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepEnded:
+    """What became of a step."""
+
     operation_id: str
     replication: str
     step: str
@@ -107,6 +113,8 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WillRetry:
+    """A call failed and is made again after a delay."""
+
     backend: str
     operation: str
     attempt: int
@@ -116,6 +124,8 @@ class WillRetry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerMoved:
+    """A circuit breaker changed its state."""
+
     backend: str
     call_class: str
     origin: str

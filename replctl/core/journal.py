@@ -6,12 +6,12 @@ made (`StepPhase.INTENDED`) and its outcome after (design §5, promise 4). No se
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from replctl.core.model import Flow, State, Who
 from replctl.core.outcomes import OPEN, Outcome
 from replctl.core.plans import Course, DataLoss
+from replctl.core.values import dataclass
 
 
 class StepPhase(StrEnum):

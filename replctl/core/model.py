@@ -8,9 +8,11 @@ clock unless a name says otherwise; durations are float seconds. `None` means "n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from types import MappingProxyType
+
+from replctl.core.values import dataclass
 
 Scalar = str | int | float | bool | None
 NOTHING: Mapping[str, Scalar] = MappingProxyType({})

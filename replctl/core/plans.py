@@ -7,12 +7,13 @@ A plan is ordered steps; each step names the side that is told, the driver's act
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Protocol
 
 from replctl.core.hooks import HookCall
 from replctl.core.model import NOTHING, Acknowledgements, Flow, Observation, Pair, Scalar, Side, State
+from replctl.core.values import dataclass
 
 
 class Course(StrEnum):
@@ -344,3 +345,8 @@ class Errand:
     result: str | None = None
     failure: str | None = None
     copied_at: float | None = None
+
+
+def backend_of(step: Step, pair: Pair | None) -> str:
+    """Where a step acts; empty when the ends are not known."""
+    return "" if pair is None else pair.end(step.side).backend

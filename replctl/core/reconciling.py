@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from replctl.core.differences import Difference, asserted_of
 from replctl.core.model import DAEMON, Flow, Health, Hold, Mode, Observation, State, Verb
 from replctl.core.results import EndStatus, ReplicationStatus
+from replctl.core.values import dataclass
 from replctl.core.waiting import Waiting
 
 _SETTLED = frozenset({State.SOURCE, State.REPLICA})

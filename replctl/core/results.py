@@ -6,7 +6,7 @@ The outermost layer prints; everything below returns these. `None` seconds mean 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from replctl.core.journal import Drill, StepRecord
 from replctl.core.model import (
@@ -25,6 +25,7 @@ from replctl.core.model import (
 )
 from replctl.core.outcomes import CODES, ExitCode, Outcome
 from replctl.core.plans import DataLoss, Decision, Plan, Refusal
+from replctl.core.values import dataclass
 from replctl.core.waiting import DaemonWord, Waiting
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from replctl.core.errors import Busy, Finding, InvalidInput, NeverSent, ReplctlError
+from replctl.core.values import dataclass
 
 READ = "read"
 CHANGE = "change"

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, NoReturn, TypeAlias
@@ -29,6 +29,7 @@ from replctl.core.errors import (
     UnreadableAnswer,
     excerpt,
 )
+from replctl.core.values import dataclass
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from threading import Lock
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from replctl.clock import Clock
 from replctl.core.errors import ReplctlError, trouble_of
 from replctl.core.events import Discovered, Report, ignore
 from replctl.core.model import Scalar, Trouble, TroubleKind
+from replctl.core.values import dataclass
 from replctl.resilience import Look
 
 

@@ -17,7 +17,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +41,7 @@ from replctl.core.errors import (
     excerpt,
 )
 from replctl.core.events import Noticed, Report
+from replctl.core.values import dataclass
 from replctl.correlation import current
 from replctl.drivers import decoding
 from replctl.drivers.answers import LARGEST_BODY_BYTES, LOOK_FIRST, Answer, Request, ask_again, parse

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from uuid import uuid4
 
 from replctl.clock import Cancel
@@ -10,6 +10,7 @@ from replctl.core.errors import InvalidInput
 from replctl.core.journal import OperationRecord, StepRecord
 from replctl.core.model import Intent, Pair, Who
 from replctl.core.plans import Plan, Step
+from replctl.core.values import dataclass
 from replctl.engine.together import Together
 
 ACKNOWLEDGED_SECONDS = 3600.0  # how long an operation's acknowledgements last when its steps say no more

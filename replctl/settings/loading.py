@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from replctl.core.breaker import BreakerSettings
 from replctl.core.errors import Finding, InvalidConfiguration
 from replctl.core.retry import RetryPolicy
+from replctl.core.values import dataclass
 from replctl.settings import files, layering, secrets
 from replctl.settings.config import Backend, Config, Daemon, Discovery, Metrics
 from replctl.settings.consistency import contradictions, notices

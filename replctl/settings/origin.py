@@ -8,11 +8,12 @@ would contradict each other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
 from replctl.core.errors import Finding
+from replctl.core.values import dataclass
 
 Path = tuple[str, ...]
 MOST_TOLD = (

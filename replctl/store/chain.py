@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from replctl.core.journal import ChainFault
+from replctl.core.values import dataclass
 
 CHAIN_VERSION = "replctl history 1"
 FIRST = 1

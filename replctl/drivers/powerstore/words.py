@@ -9,12 +9,12 @@ reading times is `sessions`'.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
 from replctl.core.errors import excerpt
 from replctl.core.model import Flow, Link, Mode, State, StateNote
+from replctl.core.values import dataclass
 
 SOURCE = "Source"
 DESTINATION = "Destination"
