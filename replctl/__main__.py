@@ -20,6 +20,7 @@ def main() -> None:
         _complete()
     from replctl.cli.boundary import main as run
 
+    leave_no_core()
     sys.exit(run())
 
 
@@ -30,6 +31,16 @@ def _complete() -> None:
     sys.stdout.buffer.write(text.encode())  # whatever the locale
     sys.stdout.flush()
     sys.exit(code)
+
+
+def leave_no_core() -> None:
+    """A crash writes no image of our memory, which holds passwords, to a disk (docs/adr/0027)."""
+    import resource
+    from contextlib import suppress
+
+    with suppress(OSError, ValueError):
+        _, most = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 if __name__ == "__main__":

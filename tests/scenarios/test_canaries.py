@@ -173,8 +173,9 @@ COMMANDS = [
     "backends -o json",
     "discover -o json",
     "import --dry-run -o yaml",
-    "plan promote {ps} {k8s} --out {directory}/plan.json -o json",
+    "promote {ps} {k8s} --dry-run -o json",
     "promote {ps} {k8s} -y -vv -o json --reason canaries --metrics-textfile {directory}/metrics.prom",
+    "plan --out {directory}/plan.json -o json",
     "history -o json --verify",
     "op list -o json",
     "promote gone -y",
@@ -243,6 +244,7 @@ def was_seen(kept: Kept, places: list[str]) -> None:
     known = " ".join(kept.canaries)
     assert "cookie of east" in known
     assert "dell-emc-token of west" in known
-    for part in ("seen-by-fetch", "seen-by-login", "seen-by-hook", "replctl.db", "anchors", "locks/"):
+    for part in ("seen-by-fetch", "seen-by-login", "seen-by-hook", "replctl.db", "anchors", "locks/", "names-"):
         assert any(part in place for place in places), part
+    assert {"plan.json", "metrics.prom"} <= set(places)
     assert {"world/config.yaml"}.isdisjoint(places)
