@@ -244,7 +244,15 @@ def was_seen(kept: Kept, places: list[str]) -> None:
     known = " ".join(kept.canaries)
     assert "cookie of east" in known
     assert "dell-emc-token of west" in known
-    for part in ("seen-by-fetch", "seen-by-login", "seen-by-hook", "replctl.db", "anchors", "locks/", "names-"):
+    for part in (
+        "seen-by-fetch",
+        "seen-by-login",
+        "seen-by-hook",
+        "replctl.db",
+        "anchors",
+        "locks/",
+        "names-",
+    ):
         assert any(part in place for place in places), part
     assert {"plan.json", "metrics.prom"} <= set(places)
     assert {"world/config.yaml"}.isdisjoint(places)
