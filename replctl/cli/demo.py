@@ -126,7 +126,7 @@ STORY = (
 )
 EPILOGUE = (
     "That was all of it, and all of it is gone now. For two sites to try things on: "
-    "replctl simulate --dir DIR --vendors powerstore,trident"
+    "replctl simulate --dir DIR"
 )
 
 

@@ -38,25 +38,25 @@ def simulate(
         ),
     ] = None,
     vendors: Annotated[
-        str | None,
+        str,
         typer.Option(
             "--vendors",
             metavar="NAME,…",
-            help="Whose replications: powerstore, trident, or powerstore,trident.",
+            help="Whose replications, half of them each: powerstore, trident, or both.",
         ),
-    ] = None,
+    ] = "powerstore,trident",
     assumptions: Annotated[
         bool, typer.Option("--assumptions", help="List what can be assumed, and leave.")
     ] = False,
     common: Common,
 ) -> int:
-    """Serve two simulated, linked arrays until Ctrl-C; with --vendors also two Kubernetes clusters with Trident.
+    """Serve two simulated, linked arrays and two Kubernetes clusters with Trident, until Ctrl-C.
 
     Writes configuration and credentials into DIR, and prints one JSON line once the arrays answer.
     """
     from replctl.cli.session import output_for
     from replctl.core.errors import InvalidInput
-    from replctl.simulator import DEFAULT_VENDORS, Options
+    from replctl.simulator import Options
 
     output = output_for(context.obj, common)
     if assumptions:
@@ -69,7 +69,7 @@ def simulate(
         seed=seed,
         speed=speed,
         assumptions=_pairs(assume or []),
-        vendors=DEFAULT_VENDORS if vendors is None else tuple(word.strip() for word in vendors.split(",")),
+        vendors=tuple(word.strip() for word in vendors.split(",")),
     )
     return _serve(context.obj, output, options)
 

@@ -247,9 +247,7 @@ def test_simulate_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
         "--dir",
         str(tmp_path / "new"),
         "--replications",
-        "2",
-        "--vendors",
-        "powerstore, trident",
+        "4",
     ]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -260,6 +258,9 @@ def test_simulate_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
             "kubeconfig-east.yaml",
             "kubeconfig-west.yaml",
         }
+        entries = (tmp_path / "new" / "replications.yaml").read_text()
+        halves = [entries.count(f"local: {{backend: {name},") for name in ("west", "k8s-west")]
+        assert halves == [2, 2]  # by default
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, "", "")
