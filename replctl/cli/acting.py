@@ -336,6 +336,7 @@ def show(
     """
     output = session.output
     session.states.update(offering.of_results(results))
+    session.here.learned.changed |= any(each.outcome is Outcome.SUCCEEDED for each in results)
     pasteable = [_with_config(session, leading.of_operation(each)) for each in results]
     told = False
     if output.format.is_document:

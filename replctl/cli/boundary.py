@@ -13,7 +13,7 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
-from replctl.cli.output import Colour, Format, Output
+from replctl.cli.output import Colour, Echo, Format, Output
 from replctl.cli.signals import Terminated
 from replctl.cli.surroundings import PROGRAM, Assemble, Surroundings, real
 from replctl.clock import Clock
@@ -53,18 +53,32 @@ def main(
     )
     output = _output(here)
     try:
-        code = _guarded(here, output)
-        output.flush()
+        code = _delivered(here, output, _guarded(here, output))
     except KeyboardInterrupt:  # while the boundary itself was at work
         code = ExitCode.INTERRUPTED
     return int(code)
+
+
+def _delivered(here: Surroundings, output: Output, code: int) -> int:
+    """The code, unless it tells a success whose data could not be printed: then what was done is told by it alone."""
+    output.flush()
+    if not here.learned.lost:
+        return code
+    from replctl.core.results import Failure
+
+    why = here.learned.lost[0].strerror or "no reason was given"
+    remedy = "what was done stands, and replctl op list shows it" if here.learned.changed else ""
+    failed = Failure(code="output-lost", message=f"what was to be printed was lost: {why}", remedy=remedy)
+    instead = _end(here, output, ExitCode.PARTIAL if here.learned.changed else ExitCode.FAILED, failed)
+    output.flush()
+    return instead if code == ExitCode.DONE else code
 
 
 def _guarded(here: Surroundings, output: Output) -> int:
     import typer
 
     try:
-        return _dispatch(here)
+        return _dispatch(here, output)
     except ReplctlError as error:
         findings = error.findings if isinstance(error, InvalidInput) else ()
         return _end(here, output, ExitCode(error.exit_code), _failure_of(error), findings)
@@ -76,20 +90,18 @@ def _guarded(here: Surroundings, output: Output) -> int:
         return _stopped(here, output, ExitCode.INTERRUPTED, "interrupted")
     except Terminated:
         return _stopped(here, output, ExitCode.TERMINATED, "terminated")
-    except BrokenPipeError:
-        return ExitCode.FAILED
     except Exception as error:
         return _end(here, output, ExitCode.FAILED, _unexpected(here, error))
 
 
-def _dispatch(here: Surroundings) -> int:
+def _dispatch(here: Surroundings, output: Output) -> int:
     import typer
 
     from replctl.cli.app import command
 
     try:
         with (
-            redirect_stdout(here.stdout),
+            redirect_stdout(Echo(output)),
             command().make_context(PROGRAM, list(here.argv), obj=here) as context,
         ):
             code = context.command.invoke(context)
@@ -166,6 +178,7 @@ def _output(here: Surroundings) -> Output:
         here.environ,
         format=asked_format(here.argv),
         colour=_asked_colour(here.argv),
+        lost=here.learned.lost,
     )
 
 

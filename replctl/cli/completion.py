@@ -29,5 +29,5 @@ def completion(
     """
     from replctl.cli import shells
 
-    context.obj.stdout.write(shells.SCRIPTS[shell.value])
+    typer.echo(shells.SCRIPTS[shell.value], nl=False)
     return 0

@@ -2,11 +2,13 @@
 
 Data goes to stdout, everything else to stderr. Foreign text (a vendor's message, a name from a file) is made
 harmless here and nowhere else: no control character reaches a stream except the colours that we add. A reader
-who goes away (SIGPIPE) ends the printing, not the work: the exit code stays the operation's own.
+who goes away (SIGPIPE) ends the printing, not the work: the exit code stays the operation's own. Data that cannot be
+written, as to a full disk, are lost: that is noted, and the boundary says so.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import threading
@@ -96,6 +98,7 @@ class Output:
         colour: Colour = Colour.AUTO,
         quiet: bool = False,
         verbosity: int = 0,
+        lost: list[OSError] | None = None,
     ) -> None:
         self.format = format
         self.quiet = quiet
@@ -105,6 +108,7 @@ class Output:
         self.environ = environ
         self._colour = colour
         self._gone: set[int] = set()
+        self._lost = [] if lost is None else lost
         self._lock = threading.RLock()
 
     @property
@@ -198,9 +202,27 @@ class Output:
         try:
             with self._lock:
                 write()
-        except BrokenPipeError:
+        except OSError as error:
             self._gone.add(id(stream))
             _silence(stream)
+            if stream is self.stdout and not isinstance(error, BrokenPipeError):
+                self._lost.append(error)
+
+
+class Echo(io.TextIOBase):
+    """Standard output for what prints by itself, which is typer's help."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):  # how typer asks whether this is a stream of bytes
+            raise TypeError("text is wanted")
+        self._output.text(text)
+        return len(text)
+
+    def isatty(self) -> bool:
+        return is_terminal(self._output.stdout)
 
 
 def _bare(spans: Line) -> str:
@@ -233,7 +255,7 @@ def _encodable(text: str, stream: TextIO) -> str:
 
 
 def _silence(stream: TextIO) -> None:
-    """Point a broken pipe at nothing, so that the interpreter's last flush does not complain."""
+    """Point what cannot be written to at nothing, so that the interpreter's last flush does not complain."""
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):

@@ -81,6 +81,10 @@ ERRORS: Mapping[str, tuple[ExitCode, str]] = MappingProxyType(
             "what was to be changed had changed meanwhile, and was left alone: look again",
         ),
         "outcome-unknown": (ExitCode.UNKNOWN, "a change was sent and what became of it is not known"),
+        "output-lost": (
+            ExitCode.FAILED,
+            "standard output could not be written, as on a full disk; 3 when a backend was changed, which stands",
+        ),
         "rejected": (ExitCode.FAILED, "the backend answered no"),
         "store-refused": (
             ExitCode.UNAUTHORIZED,

@@ -62,6 +62,7 @@ def output_for(here: Surroundings, common: Common) -> Output:
         colour=common.color,
         quiet=common.quiet,
         verbosity=common.verbose,
+        lost=here.learned.lost,
     )
 
 

@@ -72,10 +72,15 @@ def _told_to_hooks(result: OperationResult) -> Mapping[str, object]:
 
 @dataclass(slots=True)
 class Learned:
-    """What came to be known on the way, for the report on a mistake of ours: secrets to leave out, a place for it."""
+    """What came to be known on the way, for the report on a mistake of ours: secrets to leave out, a place for it.
+
+    `lost` is why data could not be printed; `changed`, whether a backend was changed.
+    """
 
     redact: Callable[[str], str] = str
     state_dir: Path | None = None
+    lost: list[OSError] = field(default_factory=list)
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

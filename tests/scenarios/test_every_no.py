@@ -26,7 +26,8 @@ from scenarios.test_trident_credentials import FAILS
 from scenarios.test_trident_looking import plugged_in
 from scenarios.test_unplanned import lose_the_source
 from scenarios.tridents import EAST, MIRRORS, SOURCE_POD, WEST, at_rest, when
-from worlds import LEDGER, Ran, StormClock, World, a_world
+from storms import StormClock
+from worlds import LEDGER, Ran, World, a_world
 
 from replctl.cli import reference
 from replctl.core import errors
