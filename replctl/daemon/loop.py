@@ -15,9 +15,8 @@ from typing import cast
 from replctl.bootstrap import Services
 from replctl.clock import Cancel, Clock
 from replctl.core import reconciling
-from replctl.core.counts import differed, reconciled
 from replctl.core.durations import format_duration
-from replctl.core.errors import Interrupted, InvalidConfiguration, ReplctlError
+from replctl.core.errors import Interrupted, InvalidConfiguration, ReplctlError, StoreRefused
 from replctl.core.journal import OperationRecord
 from replctl.core.model import Acknowledgements, Intent, Replication
 from replctl.core.outcomes import ExitCode, Outcome, of_several, outcome_of
@@ -26,6 +25,7 @@ from replctl.core.reconciling import Autonomy, Begun, Finding, Kind, Known, Sett
 from replctl.core.results import OperationResult, ReplicationStatus, StatusReport
 from replctl.core.retry import Attempts
 from replctl.daemon import exposition
+from replctl.daemon.counting import Reconciles
 from replctl.daemon.desired import DesiredFile, Reading
 from replctl.daemon.garbage import Garbage
 from replctl.daemon.hands import Hands
@@ -97,7 +97,7 @@ class Daemon:
             most_edits=own.max_switchovers,
             allow_shrink=allow_shrink,
         )
-        self._limit = services.settings.metrics.per_replication_limit
+        self._reconciles = Reconciles(self._tally, services.settings.metrics.per_replication_limit)
         self._lock = threading.Lock()  # what the hands change too
         self._settled: dict[str, Settled] = dict(self._store.settled())
         self._edits: dict[str, str] = {}  # of a `state`: why it is not carried out any more, or empty
@@ -176,6 +176,8 @@ class Daemon:
             self._came_to(Outcome.INTERRUPTED)
             sentence = "told to stop, and did not look to the end"
         except ReplctlError as error:
+            if isinstance(error, StoreRefused):
+                self._book.part("store", present=False, message=str(error))
             self._came_to(outcome_of(error.exit_code))
             self._book.counted(ours=True)
             sentence = f"the tick was cut short, and nothing more is done: {error}"
@@ -294,7 +296,9 @@ class Daemon:
 
     def _tick(self, began: float) -> str:
         self._read_file()
+        self._reconciles.of(len(self._file.current))
         report, findings = self._reconciled(list(self._file.current.values()), began, kept=True)
+        self._book.part("store", present=True, message="")
         self._file.prove()
         self._report = report
         self._discover()
@@ -321,7 +325,8 @@ class Daemon:
             again, anew = self._seen(doubtful)
             report, findings = report.with_lines(again.replications), {**findings, **anew}
         for key, found in findings.items():
-            self._count(key, found, began)
+            self._reconciles.add(key, found, self._clock.monotonic() - began)
+            self._book.counted(ours=False)
         done = self._act(findings, _unread(report))
         self._keep_settled(done)
         self._telling.found(done)
@@ -395,18 +400,6 @@ class Daemon:
             self._log.error("the store cannot be written: %s", error)
             return False
         return True
-
-    def _count(self, key: str, found: Finding, began: float) -> None:
-        namespace, _, name = key.partition("/")
-        well = found.kind is not Kind.UNREAD
-        outcome = Outcome.UNCHANGED if well else Outcome.UNREACHABLE
-        self._tally.add(reconciled(namespace, name, outcome, None if well else "unreachable"))
-        if found.differs:
-            self._tally.add(differed(namespace, name, (each.aspect for each in found.differs)))
-        every = len(self._file.current) <= self._limit
-        labels = {"namespace": namespace, "name": name} if every else {"namespace": "", "name": ""}
-        self._tally.observe("reconcile_duration_seconds", self._clock.monotonic() - began, **labels)
-        self._book.counted(ours=False)
 
     def _flush_now_and_then(self) -> None:
         if self._clock.monotonic() - self._flushed_at >= FLUSH_SECONDS:

@@ -7,7 +7,7 @@ from replctl.diagnosis.arrays import check_backends
 from replctl.diagnosis.checks import Check
 from replctl.diagnosis.files import check_secrets
 from replctl.diagnosis.memory import check_memory
-from replctl.diagnosis.service import check_daemon
+from replctl.diagnosis.service import check_daemon, check_metrics
 from replctl.diagnosis.visiting import Patience
 
 
@@ -17,5 +17,6 @@ def examine(services: Services, patience: Patience) -> list[Check]:
         *check_secrets(services.settings),
         *check_memory(services),
         *check_daemon(services),
+        *check_metrics(services),
         *check_backends(services, patience),
     ]

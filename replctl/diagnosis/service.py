@@ -15,6 +15,16 @@ _CURE = "systemctl status replctl, and its log: journalctl -u replctl"
 _ELSEWHERE = "name another place in daemon.health_address, or end what listens there"
 
 
+def check_metrics(services: Services) -> list[Check]:
+    """Whether each replication has a histogram of its own (design §7); nothing to say where each has."""
+    many, most = len(services.replications), services.settings.metrics.per_replication_limit
+    if many <= most:
+        return []
+    said = f"{many} replications are more: durations of reconciles are kept for all together, under no name"
+    cure = f"metrics.per_replication_limit: {many}, if Prometheus shall bear thirteen more series of each"
+    return [warns(DAEMON, f"metrics.per_replication_limit {most}", said, cure)]
+
+
 def check_daemon(services: Services) -> list[Check]:
     """None runs, or each of its checks; behind a web config file only where to ask for them."""
     own = services.settings.daemon

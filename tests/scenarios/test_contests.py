@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import sys
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -172,5 +173,9 @@ def contest(directory: Path, store: str, *, bouts: int, seed: int) -> None:
         for _ in range(bouts):
             one.bout()
             one.put_right()
-        print(f"seed {seed}, {store}: {bouts * AT_ONCE} rounds, promotions by {dict(one.won)}")
+        # past the streams that two commands at once put in the place of each other's
+        print(
+            f"seed {seed}, {store}: {bouts * AT_ONCE} rounds, promotions by {dict(one.won)}",
+            file=sys.__stdout__,
+        )
         assert min(one.won["person"], one.won["daemon"]) > bouts * AT_ONCE / 20, one.won

@@ -422,6 +422,22 @@ def test_an_entry_that_goes_takes_its_series_along(world: World) -> None:  # R59
         assert world.truth()["state"] == {"east": "OK", "west": "OK"}
 
 
+def test_above_the_limit_durations_are_kept_for_all_together(world: World) -> None:
+    family = "unified_replication_reconcile_duration_seconds_count"
+    own, shared = (
+        f'{family}{{name="{name}",namespace="{space}"}}' for name, space in (("ledger", "bank"), ("", ""))
+    )
+    head, *parts = entries(world).read_text().split("\n- ")
+    with running(world, REPLCTL_METRICS__PER_REPLICATION_LIMIT="3") as one:
+        one.tick(times=2)
+        assert (one.metric(shared), one.metric(own)) == (8, None)
+        assert one.log.count("4 replications, and metrics.per_replication_limit is 3") == 1
+        entries(world).write_text("\n- ".join([head, *parts[:3]]))
+        one.tick()
+        assert (one.metric(shared), one.metric(own)) == (8, 1)
+        assert "for each by itself again" in one.log
+
+
 def test_a_dead_array_harms_nothing_and_is_told(world: World) -> None:  # R65
     with running(world) as one:
         one.tick()

@@ -177,6 +177,22 @@ def test_a_store_that_takes_nothing_ends_no_look_and_no_change_is_made(world: Wo
         assert world.changes() == []
 
 
+def test_a_store_that_cannot_be_read_makes_it_unready_until_it_can(world: World) -> None:  # R66
+    with running(world) as one:
+        one.tick()
+        one.book.mark_ready()
+        (database,) = (world.directory / "state").glob("*.db")
+        with sqlite3.connect(database) as store:
+            store.execute("ALTER TABLE operations RENAME TO lost")
+        assert one.tick().startswith("the tick was cut short, and nothing more is done: ")
+        assert one.book.readiness()["ready"] is False
+        assert {each["name"] for each in one.book.health()["checks"] if not each["healthy"]} == {"store"}
+        with sqlite3.connect(database) as store:
+            store.execute("ALTER TABLE lost RENAME TO operations")
+        assert one.tick() == QUIET
+        assert (one.book.readiness()["ready"], one.book.health()["healthy"]) == (True, True)
+
+
 @pytest.mark.timeout(120)
 def test_what_it_began_and_did_not_send_is_sent_only_where_it_may_and_is_wanted(
     world: World, tmp_path: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import urllib.error
@@ -294,11 +295,22 @@ def test_a_second_signal_ends_it_at_once(world: World, tmp_path: Path) -> None:
 def test_stopped_for_a_minute_it_goes_on(world: World, tmp_path: Path) -> None:
     with started(world, tmp_path) as one:
         one.hears("READY=1")
+        edit(world, LEDGER, "source")
+        while not world.effective():  # in the midst of a change of roles
+            one.hears("STATUS=")
         one.process.send_signal(signal.SIGSTOP)
         world.control.advance(60)
+        woken = world.control.now()
         one.process.send_signal(signal.SIGCONT)
-        while "replctl_last_tick_timestamp_seconds" not in one.metrics():
-            pass
+        while last_tick(one.metrics()) < woken or open_operations(world):
+            one.hears("STATUS=")
         assert json.loads(one.get("/healthz")[2])["healthy"] is True
         assert one.end()[0] == 0
-    assert world.changes() == []
+    assert roles(world) == TURNED
+    assert world.effective() == [("east", "failover"), ("west", "reprotect")]
+    assert world.truth()["lost_writes"] == 0
+
+
+def last_tick(metrics: str) -> float:
+    (found,) = re.findall(r"^replctl_last_tick_timestamp_seconds (\S+)$", metrics, re.MULTILINE)
+    return float(found)

@@ -90,6 +90,14 @@ def test_what_the_daemon_says_of_itself(world: World) -> None:  # R64
     assert [each["sentence"] for each in checks if each["name"] == "daemon"] == ["ticks said", "errors said"]
 
 
+def test_more_replications_than_have_histograms_of_their_own_are_told(world: World) -> None:
+    edit(world, "backends:", "metrics: {per_replication_limit: 3}\nbackends:")
+    told = only(examined(world), "daemon", "warn")
+    assert told["subject"] == "metrics.per_replication_limit 3"
+    assert "4 replications are more" in told["sentence"]
+    assert "metrics.per_replication_limit: 4" in told["cure"]
+
+
 def test_where_no_daemon_runs_that_is_no_trouble(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

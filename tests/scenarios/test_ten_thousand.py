@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
+from scenarios.test_daemon import running
 from worlds import LEDGER, World, a_world
 
 pytestmark = pytest.mark.timeout(300)
@@ -22,6 +23,7 @@ FEW = 6  # requests of a look at one, whose name is known
 ARRAYS = ("east", "west")
 PATIENT = {"REPLCTL_OBSERVE_TIMEOUT": "60s"}  # of real time: both arrays and replctl share this process
 DISCOVERY_TTL_SECONDS = 300
+DRIFTS = "web/events"
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +111,14 @@ def test_one_is_promoted_without_a_list_and_its_name_is_confirmed_before(crowd: 
         looks = math.ceil(crowd.control.now() - log[0]["at"]) + FEW  # it is watched once a second at most
         assert counts["replication_session"] <= looks
         assert len(crowd.changes()) == len(crowd.effective()) == 2
+
+
+def test_one_that_drifts_among_them_is_put_right_within_the_next_tick(crowd: World) -> None:
+    """It waits for the tick that comes, and is begun in that one: under two, whenever it drifts."""
+    for array in ARRAYS:
+        crowd.control.set_state(DRIFTS, array, state="System_Paused")
+    crowd.control.clear_requests()
+    with running(crowd, REPLCTL_DAEMON__AUTONOMY="protect", **PATIENT) as one:
+        assert f"resync {DRIFTS} (the array stopped copying)" in one.tick()
+        assert crowd.truth(DRIFTS)["state"] == {"east": "OK", "west": "OK"}
+        assert crowd.effective() == [("east", "sync")], crowd.effective()
