@@ -20,6 +20,7 @@ from typing import Any
 
 import worldclock
 from forks import Forked
+from papers import judge
 
 from replctl.clock import Cancel
 from replctl.simulator import Options, Simulator
@@ -136,6 +137,7 @@ class World:
             stdout=out,
             stderr=err,
         )
+        judge(argv, out.getvalue())
         return Ran(code, out.getvalue(), err.getvalue())
 
     def act(self, *argv: str, **more: Any) -> Ran:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 from cli import stage
 from fakes import START, FakeClock
+from papers import judge
 
 from replctl.cli.boundary import main
 
@@ -41,6 +42,7 @@ class Runner:
         stream: Callable[..., io.StringIO] = Terminal if terminal else io.StringIO
         out, err = stream(), stream()
         code = self._main(argv, columns, stream(typed), out, err)
+        judge(argv, out.getvalue())
         return Ran(code, out.getvalue(), err.getvalue())
 
     def on_one_screen(self, *argv: str, columns: int, typed: str = "") -> str:

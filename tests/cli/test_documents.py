@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 from cli import stage
+from cli.test_manual import LEAVES
 from cli.test_screens import DARK, MOVE, SPLIT, explanation, record, report
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from jsonschema import ValidationError
+from papers import ANSWERS, fits, judge, validator
 
 from replctl.cli import documents, schemas, screens
 from replctl.cli.documents import FIRST_MOMENT, LAST_MOMENT, rfc3339
@@ -26,21 +25,9 @@ from replctl.core.outcomes import CODES, Outcome, of_several
 from replctl.core.results import Failure, OperationResult
 from replctl.core.waiting import DaemonWord, Waiting
 
-SCHEMAS = Path(documents.__file__).parent / "schemas"
 PROMOTE = Intent(verb=Verb.PROMOTE, replication=stage.replication())
 HOLDER = Holder(who=stage.WHO, since=stage.START, command="replctl demote bank/ledger", operation_id="op-6")
 FAILURE = Failure(code="rejected", message="the array said no", remedy="", retry_at=stage.START)
-
-
-@functools.cache
-def validator(name: str) -> Draft202012Validator:
-    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
-    Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
-
-
-def fits(name: str, document: Any) -> None:
-    validator(name).validate(json.loads(json.dumps(document)))
 
 
 results = st.builds(
@@ -132,9 +119,38 @@ def test_the_other_documents_fit_too() -> None:
 
 @pytest.mark.parametrize("name", sorted(schemas.DOCUMENTS))
 def test_a_schema_refuses_what_it_does_not_know(name: str) -> None:
-    schema = schemas.schema(name)
-    assert not Draft202012Validator(schema).is_valid({"schema_version": 1, "surprise": True})
-    assert not Draft202012Validator(schema).is_valid({})
+    assert not validator(name).is_valid({"schema_version": 1, "surprise": True})
+    assert not validator(name).is_valid({})
+
+
+# Commands whose documents are actions; and those that print something else than documents.
+ACTIONS = {
+    *(verb.value for verb in Verb),
+    *("plan", "apply", "hold", "release", "op wait", "op resume", "op abandon"),
+}
+NO_DOCUMENT = {
+    *("completion", "daemon", "demo", "systemd show", "systemd install"),
+    *("monitoring alerts", "monitoring dashboard"),
+}
+
+
+def test_every_command_has_its_schema_and_every_schema_its_command() -> None:
+    answer = {words.partition(" --")[0] for words in ANSWERS}
+    assert answer | ACTIONS | NO_DOCUMENT == set(LEAVES)
+    assert {*ANSWERS.values(), "action", "saved-plan"} == schemas.DOCUMENTS.keys()
+
+
+@pytest.mark.parametrize(
+    "words", [("status",), ("history", "--verify"), ("op", "list"), ("status", "--watch")]
+)
+def test_a_document_that_does_not_fit_is_noticed(words: tuple[str, ...]) -> None:
+    asked = (*words, "-o", "jsonl" if "--watch" in words else "json")
+    judge(asked, json.dumps(documents.failure(words[0], Outcome.INVALID, 2, FAILURE)))
+    for wrong in ({"schema_version": 1}, {"command": "status", "outcome": "lost"}):
+        with pytest.raises(ValidationError):
+            judge(asked, json.dumps(wrong))
+    with pytest.raises(json.JSONDecodeError):
+        judge(asked, "nothing of the kind")
 
 
 @settings(deadline=None)  # a busy machine proves nothing
