@@ -84,7 +84,7 @@ def test_a_dead_site_is_told_and_hides_no_other(world: World) -> None:  # R76
 
 
 def test_an_open_breaker_is_told_and_passed_on_request(world: World) -> None:
-    open_it(world)
+    open_it(world, "east")
     world.control.revive("east")
     known = backends(world, code=3)
     assert known["east"]["breakers"]["read"] == "open"

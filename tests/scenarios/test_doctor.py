@@ -332,7 +332,7 @@ def test_a_link_that_is_down(world: World) -> None:
 
 
 def test_an_open_breaker_and_the_way_past_it(world: World) -> None:
-    open_it(world)
+    open_it(world, "east")
     world.control.revive("east")
     found = troubles(examined(world), "warn")
     assert "Connection refused" in found["breaker east"]["sentence"]

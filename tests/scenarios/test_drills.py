@@ -57,7 +57,7 @@ def test_the_age_of_the_last_drill_is_seen_in_status_and_explain(world: World) -
     world.clock.wait(86_400)
     assert "1d ago" in world.run("status", LEDGER, "-o", "wide").out
     explained = world.run("explain", LEDGER).out
-    assert "last drill  ended 1d ago on west, and lasted 10m" in explained
+    assert "last drill   ended 1d ago on west, and lasted 10m" in explained
 
 
 def test_the_screen_of_a_report(world: World) -> None:

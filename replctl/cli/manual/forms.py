@@ -42,7 +42,6 @@ UNSET: Mapping[str, str] = MappingProxyType(
         "--program": "the replctl that is running",
         "--runbook": "the page of this project",
         "--local": "as in the file, or else as the configuration orders them",
-        "--vendors": "`powerstore`",
         "--dir": "none; it has to be given unless only --assumptions are asked for",
         "--for": "none; it holds until it is released",
     }

@@ -397,10 +397,10 @@ COMMANDS: Mapping[str, Words] = MappingProxyType(
         ),
         "simulate": Words(
             examples=(
-                ("Two arrays, to try things on:", "replctl simulate --dir sim > sim.json &"),
+                ("Two arrays and two clusters, to try things on:", "replctl simulate --dir sim > sim.json &"),
                 (
-                    "Clusters too, ten times as fast:",
-                    "replctl simulate --dir sim --vendors powerstore,trident --speed 10",
+                    "Arrays alone, ten times as fast:",
+                    "replctl simulate --dir sim --vendors powerstore --speed 10",
                 ),
                 ("What the vendors' interfaces leave open:", "replctl simulate --assumptions"),
             ),
