@@ -21,6 +21,7 @@ from replctl.cli import (
     drill,
     holding,
     importing,
+    init,
     inspecting,
     looking,
     op,
@@ -91,6 +92,7 @@ COMMANDS: Mapping[str, tuple[Callable[..., int], ...]] = {
         importing.import_,
     ),
     "Housekeeping": (
+        init.init,
         holding.hold,
         holding.release,
         inspecting.backends,

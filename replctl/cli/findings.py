@@ -241,8 +241,12 @@ def import_document(found: Imported, file: str, *, written: bool) -> ImportDocum
         written=written,
         known=found.known,
         added=[_imported_document(each) for each in found.entries],
-        left_out=[_left_out_document(each) for each in found.left_out],
+        left_out=left_out_documents(found),
     )
+
+
+def left_out_documents(found: Imported) -> list[LeftOutDocument]:
+    return [_left_out_document(each) for each in found.left_out]
 
 
 def _imported_document(each: Replication) -> ImportedDocument:

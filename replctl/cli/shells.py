@@ -42,6 +42,8 @@ BY_METAVAR: Mapping[str, str] = {
     "SHELL": f"{WORDS}bash zsh fish",
     "DURATION": DURATIONS,
     "BOUND": f"{LIST}unknown",
+    "[NAME=]FILE": FILE,
+    **dict.fromkeys(("NAME=URL", "NAME=CONTEXT", "[NAME=]USER", "[NAME=]VARIABLE", "[NAME=]COMMAND"), TEXT),
     **dict.fromkeys(("TEXT", "REASON", "HOW", "URL", "N", "S", "X"), TEXT),
 }
 

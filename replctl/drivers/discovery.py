@@ -98,7 +98,8 @@ class Contact:
 
     `addresses` is empty without a name, `address` None without a connection;
     `trouble` is what ended the walk. Ends are seconds since the epoch: of the certificate shown, and the first of
-    those in ca_file; None where they are not known, as always without verification.
+    those in ca_file; None where they are not known, as always without verification. `fingerprint` is that of a
+    certificate that is not trusted: SHA-256, in pairs with colons.
     """
 
     addresses: tuple[str, ...] = ()
@@ -107,6 +108,7 @@ class Contact:
     verified: bool = False
     certificate_ends_at: float | None = None
     authority_ends_at: float | None = None
+    fingerprint: str | None = None
     trouble: ReplctlError | None = None
 
 

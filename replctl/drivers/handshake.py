@@ -6,16 +6,17 @@ handshake.
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from contextlib import closing
 
 import httpcore
 
-from replctl.core.errors import NameUnresolved, NeverSent, ReplctlError, excerpt
+from replctl.core.errors import NameUnresolved, NeverSent, ReplctlError, TlsFailed, excerpt
 from replctl.drivers.discovery import Contact
 from replctl.drivers.network import resolve
 from replctl.drivers.proxies import ProxyFailed
-from replctl.drivers.wire import Connection, context_for, tls_failure
+from replctl.drivers.wire import OLDEST_TLS, Connection, context_for, tls_failure
 
 _CONNECTING = (httpcore.ConnectError, httpcore.ConnectTimeout)
 
@@ -84,7 +85,9 @@ def _shake(
         with closing(_wrapped(connection, context, stream, seconds)) as secure:
             ends_at = _end(secure.get_extra_info("ssl_object").getpeercert())
     except ReplctlError as error:
-        return Contact(addresses=addresses, address=address, trouble=error)
+        untrusted = isinstance(error, TlsFailed) and isinstance(error.__cause__, httpcore.ConnectError)
+        shown = _fingerprint(connection, addresses, seconds) if untrusted else None
+        return Contact(addresses=addresses, address=address, fingerprint=shown, trouble=error)
     own = context.get_ca_certs() if tls.ca_file is not None or tls.ca_pem is not None else []
     ends = [end for each in own if (end := _end(each)) is not None]
     return Contact(
@@ -95,6 +98,23 @@ def _shake(
         certificate_ends_at=ends_at,
         authority_ends_at=min(ends, default=None),
     )
+
+
+def _fingerprint(connection: Connection, addresses: tuple[str, ...], seconds: float) -> str | None:
+    """Of the certificate that was not trusted, for a person to compare; nothing is sent over it but the handshake."""
+    anybody = ssl.create_default_context()
+    anybody.check_hostname = False
+    anybody.verify_mode = ssl.CERT_NONE
+    anybody.minimum_version = OLDEST_TLS
+    proxy = connection.proxy
+    host, port = (proxy.host, proxy.port) if proxy is not None else (connection.host, connection.port)
+    try:
+        stream, _ = _connected(connection, addresses, host, port, seconds)
+        with closing(stream), closing(_wrapped(connection, anybody, stream, seconds)) as secure:
+            shown = secure.get_extra_info("ssl_object").getpeercert(True)
+    except ReplctlError:
+        return None
+    return hashlib.sha256(shown).digest().hex(":").upper() if shown else None
 
 
 def _wrapped(

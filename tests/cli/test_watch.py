@@ -247,14 +247,22 @@ class Typist:
         self._master = master
         self._text = ""
 
-    def sees(self, words: str) -> None:
+    def sees(self, words: str) -> str:
+        """All that came until these words did."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while words not in self._text:
             assert time.monotonic() < deadline, f"{words!r} is not in {self._text[-2000:]!r}"
             if select.select([self._master], [], [], 0.2)[0]:
                 said = os.read(self._master, 65536).decode("utf-8", "replace")
                 self._text += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said)
-        self._text = ""
+        text, self._text = self._text, ""
+        return text
+
+    def answers(self, question: str, words: str) -> str:
+        """Waits for the question and answers it; what was seen until then."""
+        text = self.sees(question)
+        self.types(f"{words}\r")
+        return text
 
     def types(self, keys: str) -> None:
         os.write(self._master, keys.encode())

@@ -310,6 +310,38 @@ COMMANDS: Mapping[str, Words] = MappingProxyType(
                 SEVERAL,
             ),
         ),
+        "init": Words(
+            examples=(
+                ("On a terminal, where it asks:", "replctl init"),
+                (
+                    "For two arrays, in a script; a line of standard input is the password of each:",
+                    "replctl init --powerstore west=https://west.example --powerstore east=https://east.example "
+                    "--username replctl --ca-file ca.pem --password-file - --import < passwords",
+                ),
+                (
+                    "For two clusters, and nothing written:",
+                    "replctl init --trident k8s-west=west --trident k8s-east=east --dry-run",
+                ),
+            ),
+            exits=_codes(
+                ExitCode.DONE,
+                *_BEFORE,
+                ExitCode.INTERRUPTED,
+                said={
+                    ExitCode.FAILED: "several backends did not let us in, for several reasons; nothing was written",
+                    ExitCode.REFUSED: "the question whether to write was not answered with yes",
+                    ExitCode.PARTIAL: "written; with --import, not everything was read or clear",
+                    ExitCode.UNREACHABLE: "a backend could not be reached; nothing was written",
+                },
+            ),
+            related=("doctor", "import", "config validate"),
+            more=(
+                "Every backend is signed in to before anything is written, and a file that is there is never "
+                "written over. A password is asked for without being shown, or read from a file, standard input, "
+                "a variable or a program; it is no argument. What replctl keeps of it is a file of its own beside "
+                "the configuration, readable by its owner alone.",
+            ),
+        ),
         "import": Words(
             examples=(
                 ("The patch, and nothing written:", "replctl import --dry-run"),

@@ -21,7 +21,7 @@ from typing import (
     is_typeddict,
 )
 
-from replctl.cli import shapes
+from replctl.cli import initshapes, shapes
 
 Schema = dict[str, Any]
 FOLDER = "replctl/cli/schemas"
@@ -43,6 +43,7 @@ DOCUMENTS: Mapping[str, type] = {
     "backends": shapes.BackendsDocument,
     "discovery": shapes.DiscoveryDocument,
     "import": shapes.ImportDocument,
+    "init": initshapes.InitDocument,
     "check": shapes.AlarmsDocument,
     "diagnosis": shapes.DiagnosisDocument,
 }
