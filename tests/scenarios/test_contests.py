@@ -22,12 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenarios.test_daemon import DONE_SECONDS, Running, entries, running
-from worlds import Ran, World, a_world
+from scenarios.test_daemon import DONE_SECONDS, Running, edit, entries, running
+from scenarios.tridents import WEST, at_rest
+from worlds import LEDGER, Ran, World, a_world
 
 from replctl.store.sqlite import SqliteStore
 
 ROUNDS = int(os.environ.get("ROUNDS", "100"))
+DUELS = int(os.environ.get("ROUNDS", "4"))  # between clusters, where each takes so much longer
 SEED = int(os.environ.get("SEED", "3"))
 AT_ONCE = 20
 QUICK = {"failover": 1.0, "reprotect": 1.0, "cycle": 1.0, "sync": 1.0, "flip": 1.0, "role_gap": 0.3}
@@ -179,3 +181,89 @@ def contest(directory: Path, store: str, *, bouts: int, seed: int) -> None:
             file=sys.__stdout__,
         )
         assert min(one.won["person"], one.won["daemon"]) > bouts * AT_ONCE / 20, one.won
+
+
+def mirrored(world: World) -> dict[str, str]:
+    """The role of each cluster that the volumes themselves show: a source can be written, a replica cannot."""
+    return {name: "source" if can else "replica" for name, can in world.truth()["writable"].items()}
+
+
+class Duel:
+    """The ledger between two clusters, a daemon, and a person with the same store or with another one."""
+
+    def __init__(self, world: World, daemon: Running, person: Path, seed: int) -> None:
+        self.world = world
+        self.daemon = daemon
+        self.person = person
+        self.chance = random.Random(seed)
+        self.won: Counter[str] = Counter()
+        self.daemon.tick()  # once by itself: typer is not made for two first times at once
+        assert world.run("promote", LEDGER, "--dry-run", state_dir=person).code in (0, 6)
+        assert world.run("status", state_dir=person).code == 0
+
+    def round(self) -> None:
+        role = mirrored(self.world)[WEST]
+        edit(self.world, LEDGER, role)
+        self.daemon.tick()
+        self.world.control.clear_requests()
+        edit(self.world, LEDGER, OTHER[role])
+        verb = self.chance.choice(VERBS)
+        ran: list[Ran] = []
+        looks: list[Ran] = []
+        threads = [
+            threading.Thread(target=lambda: ran.append(self.world.act(verb, LEDGER, state_dir=self.person))),
+            threading.Thread(target=lambda: looks.append(self.world.run("status", state_dir=self.person))),
+        ]
+        for thread in threads:
+            thread.start()
+        self.daemon.tick(settle=False)
+        for thread in threads:
+            thread.join(JOIN_SECONDS)
+        assert self.daemon.daemon.settle(DONE_SECONDS)
+        assert looks[0].code == 0, looks[0].err
+        self.judge(ran[0].operation)
+
+    def judge(self, told: dict[str, Any]) -> None:
+        truth = self.world.truth()
+        assert (truth["both_wrote"], truth["lost_writes"]) == (0, 0)
+        took: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        for change in self.world.changes():
+            if change["method"] == "PATCH" and change["effect"]:
+                took[change["correlation_id"]].append((change["array"], change["body"]["spec"]["state"]))
+        for actor, actions in took.items():
+            assert len(actions) == len(set(actions)), (actor, took)
+        promoted = [cluster for actions in took.values() for cluster, state in actions if state == "promoted"]
+        assert len(promoted) == len(set(promoted)), took  # nobody promotes what another one has promoted
+        own = took.pop(told["correlation_id"], [])
+        if told["outcome"] in NOTHING_DONE:
+            assert own == [], told
+        self.won["person"] += bool(own)
+        self.won["daemon"] += sum(map(bool, took.values()))
+
+    def put_right(self) -> None:
+        """Holds are released, and what is left half done is finished by the person whose it is."""
+        for _ in range(TICKS_TO_SETTLE):
+            self.daemon.services.store.remove_hold(LEDGER)
+            self.world.control.advance(60)
+            self.daemon.tick()
+            if sorted(mirrored(self.world).values()) == ["replica", "source"] and not self.left_open():
+                return
+            for operation in self.left_open():
+                self.world.act("op", "resume", operation, state_dir=self.person)
+        raise AssertionError(self.world.truth(), self.left_open())
+
+    def left_open(self) -> list[str]:
+        with closing(SqliteStore(self.person, clock=self.world.clock)) as store:
+            return [each.operation_id for each in store.operations(open_only=True)]
+
+
+@pytest.mark.timeout(600 + 3 * ROUNDS)
+@pytest.mark.parametrize("store", ["state", "another"])
+def test_between_clusters_nothing_is_done_twice_either(tmp_path: Path, store: str) -> None:
+    with at_rest(tmp_path, seed=SEED) as world, running(world) as daemon:
+        one = Duel(world, daemon, world.directory / store, SEED)
+        for _ in range(DUELS):
+            one.round()
+            one.put_right()
+        print(f"seed {SEED}, {store}: {DUELS} rounds, changes by {dict(one.won)}", file=sys.__stdout__)
+        assert one.won.total() >= DUELS / 2, one.won
