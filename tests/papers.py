@@ -30,6 +30,7 @@ ANSWERS: Mapping[str, str] = {
     "check": "check",
     "backends": "backends",
     "doctor": "diagnosis",
+    "init": "init",
     "import": "import",
     "op list": "operations",
     "op show": "operations",

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from cli.test_documents import fits
 from cli.test_watch import Typist
+from papers import fits
 from worlds import PATIENCE, Ran, World, a_world
 
 from replctl.core.errors import InvalidInput
