@@ -23,6 +23,7 @@ def main() -> None:
         sys.exit(_print(text) or code)
     from replctl.cli.boundary import main as run
 
+    leave_no_core()
     sys.exit(run())
 
 
@@ -46,6 +47,16 @@ def _print(text: str) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if isinstance(error, BrokenPipeError) else 1
     return 0
+
+
+def leave_no_core() -> None:
+    """A crash writes no image of our memory, which holds passwords, to a disk (docs/adr/0027)."""
+    import resource
+    from contextlib import suppress
+
+    with suppress(OSError, ValueError):
+        _, most = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 if __name__ == "__main__":

@@ -104,6 +104,7 @@ def _services(here: Surroundings, common: Common) -> Services:
     level = logs.level_of(common.verbose + 1, quiet=common.quiet)
     logs.set_up(level, services.secrets, stream=here.stderr)
     here.learned.redact = services.secrets.redact
+    here.learned.state_dir = services.settings.state_dir
     return services
 
 

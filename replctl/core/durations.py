@@ -27,6 +27,7 @@ _DURATION = re.compile(DURATION_PATTERN)
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+END_OF_BELIEF = 32_503_680_000.0  # 3000-01-01
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LADDER = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
@@ -107,6 +108,11 @@ def parse_time(text: str) -> float:
     except ValueError:
         message = f'"{excerpt(text)}" is not a time: {TIME_ALLOWED}'
         raise InvalidTime(message, findings=[_finding("time", text, TIME_ALLOWED)]) from None
+
+
+def believable(at: float) -> float | None:
+    """A foreign moment; None outside of the years 1970 to 2999, so that what is reckoned from it has a date."""
+    return at if 0 <= at < END_OF_BELIEF else None
 
 
 def format_time(at: float) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "********"
 MOST_PASSING = 256  # values; each is searched for in every text that is to be shown
+TELLING_LINE_CHARACTERS = 16  # of a key in PEM, which is never seen whole where it is cut into lines
 SHORTEST_CHARACTERS = 4  # shorter ones occur in ordinary words; replacing them would say what they are
 
 
@@ -104,7 +105,8 @@ class Secrets:
 
 
 def _spellings(value: str, username: str | None) -> frozenset[str]:
-    found = {value, quote(value, safe=""), quote(value), quote_plus(value)}
+    lines = {line for line in value.splitlines() if len(line) >= TELLING_LINE_CHARACTERS and "--" not in line}
+    found = {value, *lines, quote(value, safe=""), quote(value), quote_plus(value)}
     found |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
     if username is not None:
         found.add(base64.b64encode(f"{username}:{value}".encode()).decode())

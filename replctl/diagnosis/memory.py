@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,6 +54,10 @@ def _writable(directory: Path) -> Check:
         place.refuse_unwritable(nearest, os.W_OK | os.X_OK)
     except ReplctlError as error:
         return of_error(STORE, subject, error, f"look at {nearest}")
+    mode = stat.S_IMODE(nearest.stat().st_mode)
+    if nearest == directory and mode & stat.S_IWOTH:
+        said = f"mode {mode:04o}: everyone may change or remove what replctl remembers"
+        return warns(STORE, subject, said, f"chmod o= {directory}")
     there = "can be written, on a local file system"
     return well(STORE, subject, there if nearest == directory else f"not made yet; {nearest} {there}")
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 
 from replctl.bootstrap import Services
@@ -46,13 +49,22 @@ def _healthz(address: str) -> object:
     """The document, whatever it is; None for what is none."""
     host, _, port = address.rpartition(":")
     connection = HTTPConnection(host.strip("[]"), int(port), timeout=ANSWER_SECONDS)
+    connection.connect()
+    ending = threading.Timer(ANSWER_SECONDS, _cut, [connection.sock])  # each word by itself may be in time
+    ending.start()
     try:
         connection.request("GET", "/healthz")
         return json.loads(connection.getresponse().read(LARGEST_BYTES))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     finally:
+        ending.cancel()
         connection.close()
+
+
+def _cut(stream: socket.socket) -> None:
+    with suppress(OSError):
+        stream.shutdown(socket.SHUT_RDWR)
 
 
 def _checks(address: str, document: object) -> list[Check]:

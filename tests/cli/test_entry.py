@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from importlib.metadata import version
@@ -9,7 +10,8 @@ from importlib.metadata import version
 import pytest
 
 import replctl
-from replctl.cli import options
+from replctl.__main__ import main as entry
+from replctl.cli import boundary, options
 from replctl.cli.boundary import main
 
 SLOW = {"httpx", "pydantic", "yaml", "sqlite3", "rich", "ssl", "tenacity", "typer"}
@@ -49,6 +51,24 @@ def test_help_imports_nothing_slow(argv: tuple[str, ...]) -> None:
     ran = start(*argv)
     assert ran.returncode == 0
     assert ran.stdout.startswith("Usage: replctl")
+
+
+def test_a_crash_leaves_no_image_of_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is read; the limit that others may set again is left as it was."""
+    at_work: list[tuple[int, int]] = []
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    monkeypatch.setattr(
+        boundary, "main", lambda: at_work.append(resource.getrlimit(resource.RLIMIT_CORE)) or 7
+    )
+    monkeypatch.setattr(sys, "argv", ["replctl", "status"])
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    try:
+        with pytest.raises(SystemExit) as ended:
+            entry()
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+    assert ended.value.code == 7
+    assert at_work == [(0, before[1])]
 
 
 def test_the_exit_code_is_the_process_s() -> None:

@@ -123,6 +123,15 @@ def test_of_those_that_pass_the_last_ones_are_known() -> None:
     assert len(secrets._spellings) < 3 * MOST_PASSING
 
 
+def test_a_key_is_found_by_each_of_its_lines() -> None:
+    secrets = Secrets()
+    secrets.add(
+        "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\nAgEGCCqGSM49AwEHBG0w\nIg==\n-----END PRIVATE KEY-----"
+    )
+    told = secrets.redact("-----BEGIN PRIVATE KEY----- AgEGCCqGSM49AwEHBG0w Ig==")
+    assert told == f"-----BEGIN PRIVATE KEY----- {MASK} Ig=="
+
+
 def test_none_is_lost_where_many_add_at_once() -> None:
     secrets = Secrets()
     words = [f"word-{number:03}-of-many" for number in range(200)]

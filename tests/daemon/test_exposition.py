@@ -140,3 +140,14 @@ def test_help_and_type_stand_once_before_the_samples() -> None:
     for family in FAMILIES.values():
         if family.type is not Type.HISTOGRAM:
             assert text.count(f"# TYPE {family.name} {family.type}\n{family.name} 1\n") == 1
+
+
+def test_no_word_of_a_backend_makes_a_sample_of_its_own() -> None:  # R59
+    word = 'x"} 1\nreplctl_split_brain{name="ledger",namespace="bank"} 1\n\\'
+    told = sample("translation_errors_total", backend="west", type="state", value=word)
+    assert told.count("\n") == 0
+    assert told.endswith(
+        'value="x\\"} 1\\nreplctl_split_brain{name=\\"ledger\\",namespace=\\"bank\\"} 1\\n\\\\"}'
+    )
+    lines = exposition.text({told: 1.0}).splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [f"{told} 1"]

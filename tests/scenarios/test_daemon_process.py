@@ -8,7 +8,7 @@ import signal
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,13 @@ class Process:
             if all(word in message for word in words):
                 return message
 
-    def get(self, path: str, port: int | None = None) -> tuple[int, str, str]:
+    def get(
+        self, path: str, port: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, str, str]:
         url = f"http://127.0.0.1:{port or self.health_port}{path}"
+        asked = urllib.request.Request(url, headers=dict(headers or {}))
         try:
-            with urllib.request.urlopen(url, timeout=SURELY_SECONDS) as answer:
+            with urllib.request.urlopen(asked, timeout=SURELY_SECONDS) as answer:
                 return answer.status, answer.headers["Content-Type"], answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.headers["Content-Type"], error.read().decode()

@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from sites import identified
 from wire import Server, reply
 from worlds import LEDGER, World
 
-from replctl.diagnosis import arrays, memory
+from replctl.diagnosis import arrays, memory, service
 from replctl.store import place
 
 Checks = list[dict[str, Any]]
@@ -113,6 +113,36 @@ def test_what_is_no_daemon_is_told(world: World, body: bytes) -> None:
     assert "no daemon of replctl" in only(checks, "daemon", "warn")["sentence"]
 
 
+@pytest.mark.parametrize("body", [b"[" * 50_000, b"9" * 50_000, b"\xff", b'{"checks": "\\ud800"}'])
+def test_what_means_harm_where_the_daemon_should_be_is_told(world: World, body: bytes) -> None:
+    """Anybody on the machine may listen there while no daemon runs."""
+    with listening(world, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)):
+        checks = examined(world)
+    assert "no daemon of replctl" in only(checks, "daemon", "warn")["sentence"]
+
+
+def test_what_drips_where_the_daemon_should_be_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, and the answer never ends."""
+    monkeypatch.setattr(service, "ANSWER_SECONDS", 0.4)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        edit(world, "backends:", f'daemon: {{health_address: "127.0.0.1:{port}"}}\nbackends:')
+
+        def drip() -> None:
+            stream, _ = server.accept()
+            with stream, suppress(OSError):
+                stream.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                while not over.wait(0.05):
+                    stream.sendall(b"x")
+
+        over, thread = threading.Event(), threading.Thread(target=drip)
+        thread.start()
+        check = only(examined(world), "daemon", "warn")
+        over.set()
+        thread.join(timeout=10)
+    assert "no daemon of replctl" in check["sentence"]
+
+
 def test_what_listens_and_says_nothing_is_told(world: World) -> None:
     with listening(world, b""):
         checks = examined(world, code=1)
@@ -173,6 +203,39 @@ def test_a_secret_that_others_may_read(world: World, mode: int, level: str) -> N
     found = troubles(examined(world, code=int(level == "fail")), level)
     assert "secret west" in found
     assert f"{mode:04o}" in found["secret west"]["sentence"]
+
+
+def test_a_directory_in_which_everyone_may_put_another_configuration(world: World) -> None:
+    directory = world.config.parent
+    directory.chmod(0o777)
+    check = only(examined(world, code=1), "file-mode")
+    assert (check["subject"], check["cure"]) == (str(directory), f"chmod o-w {directory}")
+    directory.chmod(0o1777)  # as in /tmp: there nobody moves what is another's
+    examined(world)
+    directory.chmod(0o755)
+    world.directory.chmod(0o777)  # the whole directory can be exchanged from above
+    assert only(examined(world, code=1), "file-mode")["subject"] == str(world.directory)
+    world.directory.chmod(0o755)
+
+
+def test_a_link_to_a_configuration_in_a_directory_of_everyone(world: World, tmp_path: Path) -> None:
+    """What counts is also where it leads to."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    elsewhere.chmod(0o777)
+    world.config.rename(elsewhere / "config.yaml")
+    world.config.symlink_to(elsewhere / "config.yaml")
+    assert only(examined(world, code=1), "file-mode")["subject"] == str(elsewhere)
+
+
+def test_a_store_that_everyone_may_write(world: World) -> None:
+    world.run("breaker", "reset", "west")
+    store = world.directory / "state"
+    store.mkdir(exist_ok=True)
+    store.chmod(0o777)
+    check = only(examined(world), "store", "warn")
+    assert "everyone may change or remove what replctl remembers" in check["sentence"]
+    assert check["cure"] == f"chmod o= {store}"
 
 
 def test_a_secret_that_is_not_there(world: World) -> None:

@@ -43,7 +43,7 @@ OTHERS: list[Any] = [
 ]
 LOOKS = [
     *("status", "status -o wide", "status -o json", "status -o yaml", "check", "check -o json", "diff"),
-    *(f"explain {LEDGER}", f"explain {LEDGER} -o json", f"plan promote {LEDGER}", "doctor", "doctor -o json"),
+    *(f"explain {LEDGER}", f"explain {LEDGER} -o json", f"plan {LEDGER}", "doctor", "doctor -o json"),
     *("discover", "discover -o wide", "discover -o name", "discover -o json", "backends -o wide"),
     *("import --dry-run", "import --dry-run -o json", "history", "op list -o json", "breaker list"),
 ]

@@ -90,6 +90,29 @@ def test_a_private_file_is_not_worth_a_word(place: Place, mode: int) -> None:
     assert resolve_secret(configured(place, "{file: west}"), "west").notice is None
 
 
+@pytest.mark.parametrize(("mode", "later"), [(0o600, 0o644), (0o644, 0o600)])
+def test_what_is_judged_is_what_is_read(
+    place: Place, mode: int, later: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is exchanged between the two: mode and content are those of one and the same file."""
+    place.write("west", CANARY, mode)
+    really = os.open
+
+    def exchanging(path: Any, *given: Any, **named: Any) -> int:
+        handle = really(path, *given, **named)
+        if str(path).endswith("/west"):
+            place.write("other", "another-canary", later).replace(path)
+        return handle
+
+    settings = configured(place, "{file: west}")
+    monkeypatch.setattr(os, "open", exchanging)
+    if mode == 0o600:
+        assert resolve_secret(settings, "west").secret.reveal() == CANARY
+    else:
+        with pytest.raises(InvalidConfiguration, match="mode 0644 lets everyone at it"):
+            resolve_secret(settings, "west")
+
+
 def test_files_that_hold_no_secret(place: Place) -> None:
     assert "No such file" in refusal(place, "{file: gone}")
     (place.directory / "folder").mkdir()

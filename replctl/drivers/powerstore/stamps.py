@@ -11,21 +11,23 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from replctl.core.durations import believable
 from replctl.core.model import Point
 
 MILLISECOND = 0.001  # seconds; the unit of last_sync_duration
 WHOLE_SECOND = 1.0
+LONGEST_CYCLE_SECONDS = 100 * 365 * 86_400.0
 
 
 def moment(text: object) -> float | None:
-    """A stamp as epoch seconds on the array's own clock; None for null and for what is no stamp (CP §1)."""
+    """A stamp as epoch seconds on the array's own clock; None for null and for what is no stamp of ours (CP §1)."""
     if not isinstance(text, str):
         return None
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return (read if read.tzinfo is not None else read.replace(tzinfo=UTC)).timestamp()
+    return believable((read if read.tzinfo is not None else read.replace(tzinfo=UTC)).timestamp())
 
 
 def resolution(text: str) -> float:
@@ -76,7 +78,9 @@ def number(value: object) -> float | None:
 def duration_seconds(value: object) -> float | None:
     """`last_sync_duration` in seconds; None for null and for what no cycle can last."""
     milliseconds = number(value)
-    return milliseconds * MILLISECOND if milliseconds is not None and milliseconds >= 0 else None
+    if milliseconds is None or not 0 <= milliseconds * MILLISECOND <= LONGEST_CYCLE_SECONDS:
+        return None
+    return milliseconds * MILLISECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from replctl.core.durations import believable
 from replctl.core.errors import UnreadableAnswer
 from replctl.core.secrets import Secret
 from replctl.drivers.http import Answer, BackendClient, Json, Message, Send
@@ -103,7 +104,7 @@ def relationship(row: Any, asked_at: float) -> Relationship:
         state=text(body, "state"),
         healthy=body.get("healthy") is True,
         reason=text(part(reasons[0]), "message") if isinstance(reasons, list) and reasons else "",
-        taken_at=None if lag is None else asked_at - lag - LAG_UNIT_SECONDS,
+        taken_at=None if lag is None else believable(asked_at - lag - LAG_UNIT_SECONDS),
         asked_at=asked_at,
     )
 

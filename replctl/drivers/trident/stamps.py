@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from replctl.core.durations import believable
+
 
 def moment(said: object) -> float | None:
     """An RFC 3339 stamp; None for what is none, and for one without a zone, which could mean any time."""
@@ -13,4 +15,4 @@ def moment(said: object) -> float | None:
         read = datetime.fromisoformat(said)
     except ValueError:
         return None
-    return read.timestamp() if read.tzinfo is not None else None
+    return believable(read.timestamp()) if read.tzinfo is not None else None

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replctl.core.durations import format_time
 from replctl.drivers.powerstore.stamps import (
     ClockReading,
     Sync,
@@ -32,6 +33,10 @@ NOON = 1_741_064_400.0  # 2025-03-04T05:00:00Z
         ("", None),
         ("soon", None),
         (1741064400, None),
+        ("1969-12-31T23:59:59Z", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("3000-01-01T00:00:00Z", None),
+        ("9999-12-31T23:59:59.999999-23:59", None),
     ],
 )
 def test_stamps(text: object, at: float | None) -> None:
@@ -71,6 +76,16 @@ def test_a_corrected_stamp_is_never_later_than_the_truth(
     assert reading.ours(taken_at + skew) >= taken_at - (there + back) - 2.01
 
 
+@pytest.mark.parametrize("clock", ["1970-01-01T00:00:00Z", "2999-12-31T23:59:59Z"])
+@pytest.mark.parametrize("stamp", ["1970-01-01T00:00:00Z", "2999-12-31T23:59:59Z"])
+def test_whatever_is_believed_has_a_date(clock: str, stamp: str) -> None:
+    """A loss is stated with its time, whatever an array says that is o'clock."""
+    reading = clock_reading(clock, NOON, NOON)
+    point = cycle_point(sync(timestamp=stamp, duration=99 * 365 * 86_400_000), reading, None)
+    assert point.at is not None
+    assert format_time(point.at)
+
+
 def test_a_clock_that_says_nothing_is_not_read() -> None:
     assert clock_reading(None, NOON, NOON) is None
     assert clock_reading("later", NOON, NOON) is None
@@ -102,6 +117,8 @@ def test_the_point_is_the_start_of_the_last_finished_cycle_on_our_clock() -> Non
         (sync(duration=True), "last_sync_duration is null"),
         (sync(duration=-1), "last_sync_duration is null"),
         (sync(duration=float("nan")), "last_sync_duration is null"),
+        (sync(duration=1e300), "last_sync_duration is null"),
+        (sync(duration=10**4000), "last_sync_duration is null"),
     ],
 )
 def test_null_is_unknown_and_never_zero(given_sync: Sync, source: str) -> None:

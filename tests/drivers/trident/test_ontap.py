@@ -61,3 +61,8 @@ def test_it_is_asked_as_often_as_there_is_need(site: Site) -> None:
         assert Ontap(caller.client).relationships(caller.look()) == {}
     assert {seen.headers["authorization"] for seen in server.requests} == {"Basic cmVhZGVyOmh1bnRlcjI="}
     assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("said", [f"PT{'9' * 400}H", f"P{'9' * 12}D"])
+def test_a_lag_longer_than_the_calendar_is_not_known(said: str) -> None:
+    assert relationship({"lag_time": said}, 1_741_064_400.0).taken_at is None
