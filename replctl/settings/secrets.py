@@ -12,6 +12,7 @@ import os
 import signal
 import stat
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -230,21 +231,49 @@ def _command(arguments: list[str], keeper: Keeper) -> str:
             stderr=subprocess.DEVNULL,
             env=keeper.child_environment(),
             start_new_session=True,
+            bufsize=0,
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a command line"
         raise _Unresolved(f"it cannot be started: {reason}") from None
     with process:
         try:
-            output, _ = process.communicate(timeout=COMMAND_TIMEOUT_SECONDS)
+            output = _heard(process)
+            process.wait(COMMAND_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill(process)
             raise _Unresolved(f"it took longer than {COMMAND_TIMEOUT_SECONDS:.0f}s") from None
+        except _Unresolved:
+            _kill(process)
+            raise
     if process.returncode != 0:
         raise _Unresolved(f"it ended with status {process.returncode}; run it by hand to see why")
     first, _, _ = _decoded(output).partition("\n")
     return first.removesuffix("\r")
+
+
+def _heard(process: subprocess.Popen[bytes]) -> bytes:
+    """All that it prints, up to its end; raises TimeoutExpired, and _Unresolved for more than a secret can be."""
+    assert process.stdout is not None
+    pipe, heard = process.stdout.fileno(), bytearray()
+
+    def listen() -> None:
+        while len(heard) <= LARGEST_SECRET_BYTES and (piece := os.read(pipe, LARGEST_SECRET_BYTES)):
+            heard.extend(piece)
+
+    ear = threading.Thread(target=listen, daemon=True, name="secret")
+    ear.start()
+    ear.join(COMMAND_TIMEOUT_SECONDS)
+    if ear.is_alive():
+        raise subprocess.TimeoutExpired(process.args, COMMAND_TIMEOUT_SECONDS)
+    if len(heard) > LARGEST_SECRET_BYTES:
+        raise _Unresolved(f"it printed more than {LARGEST_SECRET_BYTES // 1024} KiB")
+    return bytes(heard)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _decoded(content: bytes) -> str:

@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import select
+import signal
 import sys
 import traceback
 from typing import Any
@@ -182,6 +183,21 @@ def test_a_command_that_fails_says_nothing_of_its_output(place: Place) -> None:
     assert "not UTF-8" in refusal(place, program(r"import sys; sys.stdout.buffer.write(b'\xe4')"))
     assert "it cannot be started: No such file" in refusal(place, "{command: [/no/such/program, --token=x]}")
     assert "it cannot be started: not a command line" in refusal(place, '{command: ["a\\0b"]}')
+
+
+def test_a_command_that_prints_without_end_is_ended(place: Place) -> None:
+    place.environ["PATH"] = os.environ["PATH"]
+    assert "it printed more than 64 KiB" in refusal(place, f"{{command: ['yes', {CANARY}]}}")
+
+
+def test_what_a_command_leaves_running_goes_on(place: Place) -> None:
+    """Such as the agent that it asked."""
+    written = place.directory / "pid"
+    script = f"sleep 600 > /dev/null & echo $! > {written}; echo {CANARY}"
+    assert read(place, f"{{command: [/bin/sh, -c, {script!r}]}}") == CANARY
+    pid = int(written.read_text())
+    os.kill(pid, 0)
+    os.kill(pid, signal.SIGKILL)
 
 
 def test_a_command_that_hangs_is_ended_with_all_that_it_started(
