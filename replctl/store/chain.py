@@ -194,6 +194,6 @@ def _missing(first: int, last: int) -> str:
 def _read(body: object) -> Mapping[str, object]:
     try:
         said = json.loads(body) if isinstance(body, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         said = None
     return said if isinstance(said, dict) else {}

@@ -67,7 +67,7 @@ encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=_unfold
 def _parse(text: str) -> Data:
     try:
         data = json.loads(text)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Unreadable("not JSON") from error
     if not isinstance(data, dict):
         raise Unreadable("not an object")

@@ -37,6 +37,7 @@ CLEARED, AGED = "bank/cleared", "shop/aged"  # one was emptied on the record, of
 NAMES = (LEDGER, ORDERS, CLEARED, AGED)
 KEEP_SECONDS = 400 * DAY_SECONDS
 HEX = "0123456789abcdef"
+UNREADABLE = ("[" * 100_000, "9" * 10_000, "null", "")
 
 
 @dataclass
@@ -176,13 +177,14 @@ def edit(hand: Hand) -> None:
 
 
 def edit_bytes(hand: Hand) -> None:
-    """One character of the text, as a broken disk or a hasty hand leaves it."""
+    """One character of the text, as a broken disk or a hasty hand leaves it; or something that nobody can read."""
     name = hand.pick()
     entries = hand.content.entries[name]
     at = hand.chance.randrange(len(entries))
     body = entries[at].body
     place = hand.chance.randrange(len(body))
-    entries[at] = replace(entries[at], body=body[:place] + hand.chance.choice('x{"0 ') + body[place + 1 :])
+    text = body[:place] + hand.chance.choice('x{"0 ') + body[place + 1 :]
+    entries[at] = replace(entries[at], body=hand.chance.choice([text, text, text, *UNREADABLE]))
     hand.may_make_good(name, at)
 
 
