@@ -77,9 +77,12 @@ class Secrets:
         value = secret.reveal() if isinstance(secret, Secret) else secret
         if len(value) < SHORTEST_CHARACTERS:
             return
-        was_passing, spellings = self._known.pop(value, (True, frozenset()))
+        was_passing, before = self._known.pop(value, (True, frozenset()))
         passes = isinstance(secret, Passing) and was_passing
-        self._known[value] = passes, spellings | _spellings(value, username)
+        spellings = before | _spellings(value, username)
+        self._known[value] = passes, spellings  # at the end: the last that was heard of
+        if spellings == before:
+            return
         passing = [each for each, (goes, _) in list(self._known.items()) if goes]
         for old in passing[:-MOST_PASSING]:
             self._known.pop(old, None)

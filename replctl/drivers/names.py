@@ -60,7 +60,8 @@ class KeptNames:
         found: dict[End, Known] = {}
         with suppress(ReplctlError):
             for words, text in self._store.names(by_words).items():
-                with suppress(ValueError, TypeError):  # what cannot be understood is not known
+                # what cannot be understood is not known
+                with suppress(ValueError, TypeError, RecursionError):
                     resource, session, confirmed_at = json.loads(text)
                     found[by_words[words]] = Known(resource, session, float(confirmed_at))
         return found

@@ -215,9 +215,11 @@ def as_daemon(kept: Kept, tmp_path: Path) -> bytes:
         bodies.append(one.get("/metrics", one.metrics_port, {"Authorization": f"Basic {basic}"}))
         bodies.append(one.get("/metrics", one.metrics_port))
         assert [status for status, *_ in bodies] == [200, 200, 200, 401]
+        written = dict(kept.written())  # with the log of the database, which is folded in at the end
+        assert any(path.name.endswith("-wal") and content for path, content in written.items())
         code, err = one.end()
     assert code == 0
-    return (err + repr(bodies)).encode()
+    return b"\0".join([*written.values(), (err + repr(bodies)).encode()])
 
 
 def mistaken(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> bytes:
