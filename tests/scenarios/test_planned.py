@@ -158,5 +158,7 @@ def test_op_abandon_closes_the_books_only(world: World) -> None:
     world.control.advance(60)
     assert world.act("op", "abandon", identity).code == 0
     assert world.effective() == [("east", "failover")]
+    waited = world.run("op", "wait", identity, "-o", "json")  # in vain: nobody carries it out, nor ever will
+    assert (waited.code, waited.operation["error"]["code"]) == (9, "abandoned")
     shown = world.run("op", "list", "-o", "json").json
     assert all(each["operation_id"] != identity or each.get("outcome") for each in shown["operations"])
