@@ -15,7 +15,7 @@ from replctl.cli.surroundings import PROGRAM
 from replctl.core.outcomes import OPEN
 from replctl.core.results import Failure, OperationResult
 
-_COMMAND = re.compile(rf"\b{PROGRAM} [a-z]")
+_COMMAND = re.compile(rf"\b{PROGRAM} [-a-z]")
 _DOCTOR = f"{PROGRAM} doctor"
 _BY_CODE: Mapping[str, str] = MappingProxyType(
     {

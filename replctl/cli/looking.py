@@ -223,11 +223,15 @@ def _known(session: Session) -> list[Replication]:
 
 
 def chosen(session: Session, words: Sequence[str] | None, choosing: Choosing) -> list[Replication]:
-    """What is meant; all when nothing is said."""
+    """What is meant; all when nothing is said, and all of a namespace when nothing else is."""
     from replctl.cli import names
+    from replctl.core.fleet import Selection, select
 
-    found = names.choose(words, choosing, _known(session), session.common.namespace)
-    return _known(session) if found is None else found
+    known, namespace = _known(session), session.common.namespace
+    found = names.choose(words, choosing, known, namespace)
+    if found is None:
+        return known if namespace is None else select(Selection(namespace=namespace), known)
+    return found
 
 
 def wanted(replication: Replication, given: Acknowledgements | None = None) -> Intent:

@@ -87,7 +87,6 @@ def known_backend(name: str, backends: Iterable[str]) -> str:
     known = sorted(backends)
     if name in known:
         return name
-    near = difflib.get_close_matches(name, known, SUGGESTIONS) or known
-    raise NotFound(
-        f"there is no backend {name}", remedy=f"the configuration has {', '.join(near)}: replctl backends"
-    )
+    near = difflib.get_close_matches(name, known, SUGGESTIONS)
+    remedy = f"did you mean {' or '.join(near)}?" if near else f"the configuration has {', '.join(known)}"
+    raise NotFound(f"there is no backend {name}", remedy=f"{remedy} replctl backends shows each")

@@ -70,7 +70,7 @@ class Common:
             "-n",
             "--namespace",
             metavar="NAME",
-            help="Namespace of names given without one, and of what --group, -l and --all choose from.",
+            help="Namespace of names given without one, and of what is chosen by --group, -l, --all, or nothing.",
         ),
     ] = None
     no_input: Annotated[bool, typer.Option("--no-input", help="Ask nothing, even on a terminal.")] = False

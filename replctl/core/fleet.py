@@ -93,17 +93,42 @@ def _no_selector(text: str) -> InvalidInput:
 
 def select(selection: Selection, known: Sequence[Replication]) -> list[Replication]:
     """What the selection means, in the file's order; raises NotFound for a group that is none, or for nothing."""
-    groups = {each.group for each in known if each.group}
+    groups = sorted({each.group for each in known if each.group})
     if selection.group is not None and selection.group not in groups:
-        near = difflib.get_close_matches(selection.group, groups, SUGGESTIONS) or sorted(groups)[:SUGGESTIONS]
-        remedy = f"did you mean {' or '.join(near)}?" if near else "no entry of the file names a group"
-        raise NotFound(f"there is no group {excerpt(selection.group)}", remedy=remedy)
+        near = _near(selection.group, groups) or _either(groups)
+        raise NotFound(
+            f"there is no group {excerpt(selection.group)}",
+            remedy=near or "no entry of the file names a group",
+        )
+    namespaces = sorted({each.namespace for each in known})
+    if selection.namespace is not None and selection.namespace not in namespaces:
+        near = _near(selection.namespace, namespaces)
+        raise NotFound(
+            f"there is no replication in the namespace {excerpt(selection.namespace)}", remedy=near
+        )
     found = [each for each in known if selection.fits(each)]
     if not found:
-        raise NotFound(
-            "no replication fits what was selected", remedy="replctl status -o wide lists what there is"
-        )
+        remedy = _near_labels(selection, known) or "replctl status -o wide lists what there is"
+        raise NotFound("no replication fits what was selected", remedy=remedy)
     return found
+
+
+def _near_labels(selection: Selection, known: Sequence[Replication]) -> str:
+    """What looks like a label that is wanted and that nothing bears."""
+    borne = sorted({f"{key}={value}" for each in known for key, value in each.labels})
+    for term in selection.labels:
+        wanted = [f"{term.key}={value}" for value in sorted(term.values)]
+        if not term.excludes and not set(wanted) & set(borne):
+            return _near(wanted[0], borne)
+    return ""
+
+
+def _near(word: str, known: Sequence[str]) -> str:
+    return _either(difflib.get_close_matches(word, known, SUGGESTIONS))
+
+
+def _either(words: Sequence[str]) -> str:
+    return f"did you mean {' or '.join(words[:SUGGESTIONS])}?" if words else ""
 
 
 def waves(members: Iterable[_Thing], orders: Iterable[int]) -> tuple[tuple[int, tuple[_Thing, ...]], ...]:

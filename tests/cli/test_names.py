@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from cli import stage
+from cli.conftest import Runner
 from cli.stage import replication
 
 from replctl.cli.names import known_backend, resolve, resolve_one, suggestions
@@ -60,3 +62,43 @@ def test_backends_are_known_by_name() -> None:
     with pytest.raises(NotFound) as caught:
         known_backend("esat", ["east", "west"])
     assert "east" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("promot", 2, "Did you mean 'promote'?"),
+        ("op lst", 2, "Did you mean 'list'?"),
+        ("drill strat", 2, "Did you mean 'start'?"),
+        ("promote --peer-is-dwn bank/ledger", 2, "--peer-is-down"),
+        ("status --otput json", 2, "--output"),
+        ("status -o jsn", 2, "'json'"),
+        ("promote bank/legder", 5, "did you mean bank/ledger?"),
+        ("promote legder", 5, "did you mean bank/ledger?"),
+        ("hold bank/legder --reason x", 5, "did you mean bank/ledger?"),
+        ("status --group paymnts", 5, "did you mean payments?"),
+        ("status -n bnak", 5, "did you mean bank?"),
+        ("status -l tier=glod", 5, "did you mean tier=gold?"),
+        ("status -l teir=gold,env=prod", 5, "did you mean tier=gold?"),
+        ("failover bank/ledger --to wset", 2, "west and east"),
+    ],
+)
+def test_what_is_misspelt_is_answered_with_what_was_meant(
+    run: Runner, line: str, code: int, said: str
+) -> None:
+    labels = (("tier", "gold"), ("env", "prod"))
+    run.world.replications = [
+        stage.replication("bank/ledger", group="payments", labels=labels),
+        stage.replication("shop/orders"),
+    ]
+    ran = run(*line.split())
+    assert (ran.code, ran.out) == (code, "")
+    assert said in ran.err
+    assert "replctl promot -h" not in ran.err
+
+
+def test_a_namespace_alone_is_all_that_is_in_it(run: Runner) -> None:
+    run.world.replications = [stage.replication("bank/ledger"), stage.replication("shop/orders")]
+    assert run("status", "-n", "shop", "-o", "name").out == "shop/orders\n"
+    assert run("status", "-o", "name").out == "bank/ledger\nshop/orders\n"
+    assert run("promote", "-n", "shop", "-y").code == 2  # what changes something wants to be told what
