@@ -6,9 +6,9 @@ import re
 
 COLUMNS, ROWS = 100, 40
 SEQUENCE = re.compile(
-    r"\x1b(?:\[([<=>?]?)([\d;:]*)[ !$']?([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()*+].|[=>78MDEHc])"
+    r"\x1b(?:\[([<=>?]?)([\d;:]*)[ !$']?([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)|P[^\x1b]*\x1b\\|[()*+].|[=>78MDEHc])"
 )
-UNFINISHED = re.compile(r"\x1b(?:\[[<=>?]?[\d;:]*[ !$']?|\][^\x07\x1b]*\x1b?|[()*+])?\Z")
+UNFINISHED = re.compile(r"\x1b(?:\[[<=>?]?[\d;:]*[ !$']?|\][^\x07\x1b]*\x1b?|P[^\x1b]*\x1b?|[()*+])?\Z")
 ATTRIBUTES = "\x1b[?62c"
 
 
