@@ -6,7 +6,7 @@ checked after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -42,7 +42,7 @@ def check_backends(services: Services, patience: Patience) -> list[Check]:
     ends = _ends(services)
 
     def ask(driver: Backend) -> Examined:
-        return _Examination(driver, services, patience, ends.get(driver.backend, ())).examined()
+        return _Examination(driver, services, patience, ends.get(driver.backend, {})).examined()
 
     def instead(name: str, error: ReplctlError) -> Examined:
         return Examined(checks=(of_error(CONNECTION, name, error, f"look at backends.{name}"),))
@@ -53,11 +53,12 @@ def check_backends(services: Services, patience: Patience) -> list[Check]:
     return [*(check for each in found.values() for check in each.checks), *compared(offsets)]
 
 
-def _ends(services: Services) -> dict[str, list[End]]:
-    ends: dict[str, list[End]] = {}
+def _ends(services: Services) -> dict[str, dict[End, str]]:
+    """By backend its ends, each with the replication that it belongs to."""
+    ends: dict[str, dict[End, str]] = {}
     for replication in services.replications.values():
         for end in (replication.local, replication.peer):
-            ends.setdefault(end.backend, []).append(end)
+            ends.setdefault(end.backend, {})[end] = replication.key
     return ends
 
 
@@ -68,7 +69,7 @@ class _Examination:
     driver: Backend
     services: Services
     patience: Patience
-    ends: Sequence[End]
+    ends: Mapping[End, str]
 
     def examined(self) -> Examined:
         checks = list(self._way(self.driver.contact(self.patience.seconds)))
@@ -128,16 +129,17 @@ class _Examination:
             said = f"may read {kinds}; whether it may change sessions cannot be seen without a change"
             return well(PRIVILEGES, self._name, said)
         why = "; ".join(f"{kind.replace('_', ' ')}: {each.message}" for kind, each in found.missing.items())
-        cure = "give the user a role on the array that may read and operate replication"
+        cure = "give the user a role there that may read and operate replication; then: replctl doctor"
         return fails(PRIVILEGES, self._name, f"not everything can be read: {why}", cure)
 
     def _links(self) -> Iterator[Check]:
         if not self.ends:
             return
-        seen = list(self.driver.observe(self.ends, self.patience.look(self.services)).values())
-        read = [each for each in seen if each.readable]
-        yield _link(LINK, self._name, [each.link for each in read], "the link that copies data")
-        managed = [each.peer_management for each in read]
+        seen = self.driver.observe(list(self.ends), self.patience.look(self.services))
+        read = {self.ends[end]: each for end, each in seen.items() if each.readable}
+        links = {key: each.link for key, each in read.items()}
+        yield _link(LINK, self._name, links, "the link that copies data")
+        managed = {key: each.peer_management for key, each in read.items()}
         yield _link(MANAGEMENT, self._name, managed, "the remote system")
 
 
@@ -199,16 +201,18 @@ def _apart(name: str, subject: str, seconds: float, margin: float, whose: str) -
     return judge(name, subject, f"the clock is {measured}", SAME_TIME)
 
 
-def _link(name: str, backend: str, seen: Sequence[Link], what: str) -> Check:
-    """The worst that any session on the backend says of its way to the other side."""
+def _link(name: str, backend: str, seen: Mapping[str, Link], what: str) -> Check:
+    """The worst that any session on the backend says of its way to the other side; `seen` is by replication."""
     if not seen:
         cure = "replctl status says why"
         return warns(name, backend, f"no session could be read, so {what} is not known", cure)
     for link, judge in ((Link.LOST, fails), (Link.IMPAIRED, warns)):
-        count = seen.count(link)
-        if count:
-            said = f"{what} is {link.value}, as {count} of {len(seen)} sessions say"
-            return judge(name, backend, said, "mend the replication network; replctl explain NAME says more")
-    if all(each is Link.UNKNOWN for each in seen):
-        return warns(name, backend, f"{what} is not known", "replctl explain NAME says what can be read")
+        affected = [key for key, each in seen.items() if each is link]
+        if affected:
+            said = f"{what} is {link.value}, as {len(affected)} of {len(seen)} sessions say"
+            cure = f"mend the replication network; replctl explain {affected[0]} says more"
+            return judge(name, backend, said, cure)
+    if all(each is Link.UNKNOWN for each in seen.values()):
+        cure = f"replctl explain {next(iter(seen))} says what can be read"
+        return warns(name, backend, f"{what} is not known", cure)
     return well(name, backend, f"{what} is well, as {len(seen)} sessions say")

@@ -14,6 +14,7 @@ from replctl.settings import SecretReference, Settings, resolve_secret, validate
 from replctl.settings.validation import Validation, in_a_row
 
 CONFIGURATION, MODE, SECRET = "configuration", "file-mode", "secret"
+TOLD_AGAIN = "mend it there, or know why it is so; replctl config validate tells it again"
 VALIDATE = "mend the file, then: replctl config validate"
 
 
@@ -48,7 +49,7 @@ def _of_validation(found: Validation) -> Iterator[Check]:
     if not found.findings:
         yield well(CONFIGURATION, in_a_row(found.shown), found.sentence)
     for notice in found.notices:
-        yield warns(CONFIGURATION, notice.place, notice.message, "mend it there, or know why it is so")
+        yield warns(CONFIGURATION, notice.place, notice.message, TOLD_AGAIN)
 
 
 def _mode(path: Path) -> Check:

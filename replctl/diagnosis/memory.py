@@ -39,7 +39,7 @@ def _read(part: Callable[[Services], Iterator[Check]], services: Services) -> li
     try:
         return list(part(services))
     except ReplctlError as error:
-        cure = f"look at {services.settings.state_dir}"
+        cure = f"look at {services.settings.state_dir}, or set REPLCTL_STATE_DIR to another place"
         return [of_error(STORE, str(services.settings.state_dir), error, cure)]
 
 
@@ -48,12 +48,16 @@ def _writable(directory: Path) -> Check:
     subject = str(directory)
     nearest = next(each for each in (directory, *directory.parents) if each.exists())
     if not nearest.is_dir():
-        return fails(STORE, subject, f"{nearest} is not a directory", f"move {nearest} away")
+        return fails(
+            STORE, subject, f"{nearest} is not a directory", f"move {nearest} away, or set REPLCTL_STATE_DIR"
+        )
     try:
         place.refuse_network(nearest)
         place.refuse_unwritable(nearest, os.W_OK | os.X_OK)
     except ReplctlError as error:
-        return of_error(STORE, subject, error, f"look at {nearest}")
+        return of_error(
+            STORE, subject, error, f"look at {nearest}, or set REPLCTL_STATE_DIR to another place"
+        )
     mode = stat.S_IMODE(nearest.stat().st_mode)
     if nearest == directory and mode & stat.S_IWOTH:
         said = f"mode {mode:04o}: everyone may change or remove what replctl remembers"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import datetime
 import json
+import re
 import socket
 import sqlite3
 import threading
@@ -21,7 +23,7 @@ from sites import identified
 from wire import Server, reply
 from worlds import LEDGER, World
 
-from replctl.diagnosis import arrays, memory, service
+from replctl.diagnosis import arrays, doctor, memory, service
 from replctl.store import place
 
 Checks = list[dict[str, Any]]
@@ -471,3 +473,35 @@ def test_a_hold_past_its_end(world: World) -> None:
     check = only(examined(world), "hold", "warn")
     assert check["cure"] == f"replctl release {LEDGER}"
     assert "eve on elsewhere" in check["sentence"]
+
+
+# -- all of them ---------------------------------------------------------------------------------------------
+
+DIAGNOSIS = Path(doctor.__file__).parent
+TELLS = {"fails": 3, "warns": 3, "of_error": 3}  # by what a check is told, and where its cure stands
+TO_DO = re.compile(
+    r"replctl |`|chmod|chronyc|systemctl|journalctl|REPLCTL_|backends\.|daemon\.|state_dir|metrics\.|make room"
+)
+
+
+def told_cures() -> Iterator[tuple[str, str]]:
+    """Where a trouble is told, and every word of its cure, with what the names in it were given above."""
+    for path in sorted(DIAGNOSIS.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        given: dict[str, str] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                given[node.targets[0].id] = given.get(node.targets[0].id, "") + ast.unparse(node.value)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (*TELLS, "judge"):
+                cure = node.args[3]
+                names = [each.id for each in ast.walk(cure) if isinstance(each, ast.Name)]
+                words = "".join([ast.unparse(cure), *(given.get(each, "") for each in names)])
+                yield f"{path.name}:{node.lineno}", words
+
+
+def test_every_trouble_that_can_be_told_has_something_to_type_or_to_edit_in_its_cure() -> None:
+    cures = [each for each in told_cures() if each[0].split(":")[0] != "checks.py"]
+    assert len(cures) > 20
+    assert [place for place, words in cures if not TO_DO.search(words)] == []
+    assert [place for place, words in cures if "explain NAME" in words] == []
