@@ -13,10 +13,11 @@ from replctl.core.copying import Verdict, lost_ways, refused
 from replctl.core.evidence import fact
 from replctl.core.guards import GUARDS
 from replctl.core.model import Flow, Intent, Observation, Pair, Side, State, Verb
-from replctl.core.plans import Course, EndGoal, Evidence, Recipe
+from replctl.core.plans import Context, Course, EndGoal, Evidence, Recipe
 
 COURSES: Mapping[Verb, Course] = MappingProxyType({Verb.CREATE: Course.CREATE, Verb.DELETE: Course.DELETE})
 _COPIES = frozenset({State.REPLICA, State.SYNCING})
+_OPENED = frozenset({State.PROMOTING, State.SOURCE})  # a replica that is let go, on its way
 _NOTHING = EndGoal(frozenset({State.NONE}))
 _MAY_END = frozenset({Flow.RUNNING, Flow.PAUSED, Flow.SUSPENDED})
 
@@ -28,10 +29,19 @@ def ends_after(verb: Verb) -> tuple[EndGoal, EndGoal]:
     return EndGoal(frozenset({State.SOURCE})), EndGoal(frozenset({State.REPLICA}))
 
 
-def judge(intent: Intent, source: Observation, replica: Observation, recipe: Recipe) -> Verdict:
-    """Whether replication may be made, or ended; nothing else bars the way."""
+def ending(intent: Intent, context: Context) -> Side | None:
+    """The side that stays the source, where a removal of ours has begun: its replica may be opened already."""
+    ours = intent.verb is Verb.DELETE and context.interrupted is Course.DELETE
+    kept = context.kept_source if ours else None
+    return intent.replication.side_of(kept) if kept is not None else None
+
+
+def judge(
+    intent: Intent, source: Observation, replica: Observation, recipe: Recipe, under_way: Side | None
+) -> Verdict:
+    """Whether replication may be made, or ended; nothing else bars the way. `under_way`: what `ending` says."""
     if intent.verb is Verb.DELETE:
-        return _delete(intent, source, replica, recipe)
+        return _delete(intent, source, replica, recipe, half_ended=under_way is not None)
     return _create(intent, source, replica, recipe)
 
 
@@ -77,7 +87,9 @@ def _undeclared(intent: Intent, recipe: Recipe) -> Iterator[Evidence]:
                 yield Evidence(fact=f"{side}.{key}", value=value, backend=end.backend)
 
 
-def _delete(intent: Intent, source: Observation, replica: Observation, recipe: Recipe) -> Verdict:
+def _delete(
+    intent: Intent, source: Observation, replica: Observation, recipe: Recipe, *, half_ended: bool
+) -> Verdict:
     states = (source.known_state, replica.known_state)
     if states == (State.NONE, State.NONE):
         return Verdict(unchanged=True)
@@ -85,11 +97,18 @@ def _delete(intent: Intent, source: Observation, replica: Observation, recipe: R
     half_gone = states == (State.SOURCE, State.NONE)
     if half_gone and recipe.makes_ends_apart:
         return Verdict()
-    if states[0] is not State.SOURCE or not (half_gone or states[1] in _COPIES):
+    opened = half_ended and recipe.deletion_promotes and states[1] in _OPENED
+    if states[0] is not State.SOURCE or not (half_gone or opened or states[1] in _COPIES):
         return refused(source, replica)
+    if opened:
+        return _promoting(intent, replica)
     if not flows <= _MAY_END or lost_ways(source, replica):
         return refused(source, replica, next_verb="reprotect" if Flow.SEVERED in flows else None)
-    if recipe.deletion_promotes and not half_gone and not intent.acknowledged.delete_promotes:
-        value = "is promoted before it is let go: hosts can write to both ends then"
-        return Verdict(guards=(GUARDS["delete-promotes"].says_no(fact("the replica", value, replica)),))
-    return Verdict()
+    return _promoting(intent, replica) if recipe.deletion_promotes and not half_gone else Verdict()
+
+
+def _promoting(intent: Intent, replica: Observation) -> Verdict:
+    if intent.acknowledged.delete_promotes:
+        return Verdict()
+    value = "is promoted before it is let go: hosts can write to both ends then"
+    return Verdict(guards=(GUARDS["delete-promotes"].says_no(fact("the replica", value, replica)),))

@@ -60,9 +60,8 @@ _SETTLED = frozenset({Flow.RUNNING, Flow.PAUSED, Flow.SUSPENDED})
 _MAY_TAKE_OVER = frozenset({State.REPLICA, State.FAILED, State.PROMOTING})
 _TIME_ANSWERS = frozenset({"foreign-operation", "operation-open"})  # exit 7
 _ROLES_STAY = MappingProxyType({**copying.COURSES, **drills.COURSES, **making.COURSES})
-_DESPITE_A_TEST = frozenset(
-    {Verb.PAUSE, Verb.RESUME, *drills.COURSES}
-)  # nothing that arrives is applied (CP §8)
+# While a failover test runs nothing that arrives is applied (CP §8).
+_DESPITE_A_TEST = frozenset({Verb.PAUSE, Verb.RESUME, *drills.COURSES})
 _NEEDS_ITS_OWN = frozenset({*drills.COURSES, *making.COURSES})
 
 
@@ -85,7 +84,8 @@ class _Case:
         self.recipe = recipe
         self.acknowledged = intent.acknowledged
         self.aim = _aim(intent)
-        self.side = self._source() if intent.verb in _ROLES_STAY else self.aim or Side.LOCAL
+        self.ending = making.ending(intent, context)
+        self.side = self.ending or (self._source() if intent.verb in _ROLES_STAY else self.aim or Side.LOCAL)
         self.loss: DataLoss | None = None
 
     @property
@@ -130,7 +130,7 @@ class _Case:
         yield from if_any("stale-observation", self._unread())
         yield from if_any("unsupported", self._unsupported())
         both = self.pair.local.state is State.SOURCE and self.pair.peer.state is State.SOURCE
-        if both and self.intent.verb is not Verb.REPROTECT:
+        if both and self.intent.verb is not Verb.REPROTECT and self.ending is None:
             yield GUARDS["split-brain"].says_no(*self._both())
 
     def _changed_identities(self) -> Iterator[Evidence]:
@@ -489,7 +489,7 @@ class _Case:
         if verb in drills.COURSES:
             return drills.judge(self.intent, self.new, self.old)
         if verb in making.COURSES:
-            return making.judge(self.intent, self.new, self.old, self.recipe)
+            return making.judge(self.intent, self.new, self.old, self.recipe, self.ending)
         return copying.judge(verb, self.new, self.old)
 
     def _after(self, *, so_already: bool = False) -> Goal:

@@ -294,12 +294,14 @@ class Context:
 
     `survivor` is the backend that our journal knows as the source after an acknowledged unplanned promotion.
     `interrupted` is the course of an own operation that was begun and not finished; `own_transient` says that the
-    transient now seen was caused by it. `identities` are the ids that the names meant before.
+    transient now seen was caused by it. `kept_source` is the backend that it makes, or leaves, the source.
+    `identities` are the ids that the names meant before.
     """
 
     now: float
     survivor: str | None = None
     interrupted: Course | None = None
+    kept_source: str | None = None
     own_transient: bool = False
     other_operation: str | None = None
     other_began: float | None = None

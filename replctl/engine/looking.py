@@ -182,12 +182,14 @@ class Watcher:
         key = replication.key
         memory, before = told or self.told([key])
         recent = memory.operations(key, limit=1)
+        last = joins or (recent[0] if recent else None)
         others = self.others_open(intent, joins, memory)
         hold = memory.hold(key)
         return Context(
             now=self.clock.now(),
             survivor=memory.survivor(key),
-            interrupted=interrupted(joins or (recent[0] if recent else None), intent),
+            interrupted=interrupted(last, intent),
+            kept_source=last.new_source if last is not None else None,
             own_transient=joins is not None,
             other_operation=others[0].operation_id if others else None,
             other_began=others[0].began if others else None,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from estates import CLAIMS, MIRRORS, Cluster
+from scenarios.tridents import ask_ontap
 from worlds import LEDGER, World, a_world
 
 PATIENT_TIMES = 120
@@ -65,7 +66,11 @@ def test_delete_takes_the_replica_first_and_leaves_both_volumes(world: World) ->
     ran = world.act("delete", LEDGER, "--delete-promotes")
     assert ran.code == 0, ran.err
     assert (ran.operation["from_state"], ran.operation["to_state"]) == ("replica", None)
-    assert written(world) == [(WEST, "DELETE", "ledger-dr"), (EAST, "DELETE", "ledger")]
+    assert written(world) == [
+        (WEST, "PATCH", "ledger-dr"),  # promoted, and proven so
+        (WEST, "DELETE", "ledger-dr"),
+        (EAST, "DELETE", "ledger"),
+    ]
     assert (mirror(world, EAST), mirror(world, WEST)) == (None, None)
     assert notes(world) == ("absent", "absent")
     truth = world.truth()
@@ -75,6 +80,31 @@ def test_delete_takes_the_replica_first_and_leaves_both_volumes(world: World) ->
     again = world.act("delete", LEDGER)
     assert (again.code, again.operation["outcome"]) == (0, "unchanged")
     assert world.changes() == []
+
+
+@pytest.mark.parametrize("state", ["unreadable", "dead"])
+def test_where_ontap_cannot_be_read_nothing_is_deleted_and_the_mirror_not_called_ended(
+    world: World, state: str
+) -> None:
+    """To be deleted, Trident would let its own object go and leave ONTAP's mirror as it is (CT §4.7)."""
+    world.control.ontap(WEST, state)
+    for _ in range(2):
+        ran = world.act("delete", LEDGER, "--delete-promotes")
+        assert (ran.code, ran.operation["outcome"], ran.operation["error"]["code"]) == (
+            9,
+            "unknown",
+            "unverified",
+        )
+    assert written(world) == [(WEST, "PATCH", "ledger-dr")]
+    assert world.truth()["volume_type"] == {EAST: "rw", WEST: "dp"}
+    world.control.ontap(WEST, "alive")
+    assert world.act("op", "abandon", ran.operation["operation_id"]).code == 0
+    ask_ontap(world)
+    again = ("reprotect", LEDGER, "--survivor", EAST, "--discard-local-changes")
+    assert world.act(*again).code == 0
+    assert world.act("delete", LEDGER, "--delete-promotes").code == 0
+    assert world.truth()["writable"] == {EAST: True, WEST: True}
+    assert world.truth()["lost_writes"] == 0
 
 
 def test_create_makes_both_ends_and_waits_for_the_first_copy(bare: World) -> None:
@@ -207,4 +237,4 @@ def test_a_command_that_runs_out_of_time_is_taken_up_where_it_was(bare: World) -
     bare.control.clear_requests()
     codes = until_over(bare, "delete", "--delete-promotes")
     assert (codes[0], codes[-1]) == (8, 0)
-    assert [name for _, _, name in written(bare)] == ["ledger-dr", "ledger"]
+    assert [name for _, _, name in written(bare)] == ["ledger-dr", "ledger-dr", "ledger"]

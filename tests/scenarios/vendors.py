@@ -55,6 +55,11 @@ class Vendor:
             return [(each["array"], each["path"].rsplit("/", 1)[-1]) for each in took]
         return [(each["array"], each["body"]["spec"]["state"]) for each in took if each["method"] == "PATCH"]
 
+    def errands(self, world: World, by: str) -> list[str]:
+        """What one command had made before a change of roles; somebody else may have turned them after that."""
+        took = [each for each in world.changes() if each["effect"] and each["correlation_id"] == by]
+        return [each["path"] for each in took if self is TRIDENT and each["method"] == "POST"]
+
     def turns(self, world: World) -> list[tuple[str, str]]:
         """Of these the ones that gave an end the role of the source."""
         return [move for move in self.moves(world) if move[1] in ("failover", "promoted")]

@@ -19,7 +19,7 @@ from replctl.drivers.trident.words import NO_WORD
 
 SNAPSHOT, COPY, PROMOTE, REESTABLISH, RESET = "snapshot", "copy", "promote", "reestablish", "reset"
 CREATE_SOURCE, CREATE_MIRROR, CREATE_CLAIM = "create_source", "create_mirror", "create_claim"
-NUDGE, DELETE = "nudge", "delete"
+NUDGE, OPEN, DELETE = "nudge", "open_replica", "delete"
 OPERATION, COUNTERPART = "operation", "counterpart"
 SNAPSHOT_SECONDS = 5 * 60.0
 UNPLANNED_SECONDS = 5 * 60.0
@@ -425,15 +425,23 @@ def _establishing(scene: _Scene) -> Step:
 
 
 def _delete(scene: _Scene) -> tuple[Step, ...]:
+    """The replica is promoted first, which is seen and proven. To be deleted promotes it too, and of that nothing is
+    told: where ONTAP cannot be read the relationship goes, and ONTAP keeps the mirror (CT §4.7).
+    """
     steps: list[Step] = []
     here, there = scene.new, scene.old
+    filling = there.state is State.SYNCING  # there is no complete copy to be promoted
+    if there.known_state is not State.NONE and not filling:
+        steps += _opening(scene)
     if there.known_state is not State.NONE:
         steps.append(
             Step(
                 name=f"{DELETE}_replica",
                 side=scene.side.other,
                 action=DELETE,
-                begins=scene.goal(new=_SOURCE, old=EndGoal(frozenset({State.REPLICA, State.SYNCING}))),
+                begins=scene.goal(
+                    new=_SOURCE, old=EndGoal(frozenset({State.SYNCING})) if filling else _PROVEN
+                ),
                 goal=scene.goal(old=_NOTHING),
                 deadline_seconds=MAKING_SECONDS,
                 sentence=f"{there.backend} loses its mirror relationship: its copy becomes a volume of its own",
@@ -452,6 +460,26 @@ def _delete(scene: _Scene) -> tuple[Step, ...]:
             )
         )
     return tuple(steps)
+
+
+def _opening(scene: _Scene) -> Iterator[Step]:
+    """What is left of the replica's promotion; nothing once it is proven."""
+    there, goal = scene.old, scene.goal(old=_PROVEN)
+    sentence = f"{there.backend} is promoted, which ends the mirror"
+    if _is_being_promoted(there):
+        yield _wait(scene, OPEN, goal, sentence, seconds=UNPLANNED_SECONDS)
+    elif there.state is not State.SOURCE:
+        yield Step(
+            name=OPEN,
+            side=scene.side.other,
+            action=PROMOTE,
+            begins=scene.goal(new=_SOURCE, old=_QUIET_REPLICA),
+            goal=goal,
+            moves=((scene.side.other, State.REPLICA, State.PROMOTING),),
+            deadline_seconds=UNPLANNED_SECONDS,
+            carries=frozenset({OPERATION}),
+            sentence=sentence,
+        )
 
 
 def _wait(scene: _Scene, name: str, goal: Goal, sentence: str, *, seconds: float = PATIENT_SECONDS) -> Step:

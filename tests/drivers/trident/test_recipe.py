@@ -139,6 +139,26 @@ LACKED = sorted(RECIPE.lacks)
 RECIPE_COURSES = (Course.SWITCH, Course.TAKEOVER, Course.REPROTECT, Course.SYNC, Course.RESYNC)
 
 
+@pytest.mark.parametrize(
+    ("west", "steps"),
+    [
+        ("established", ["open_replica@local", "delete_replica@local", "delete_source@peer"]),
+        ("promoting wanted promoted", ["wait open_replica", "delete_replica@local", "delete_source@peer"]),
+        (
+            "promoted",
+            ["wait open_replica", "delete_replica@local", "delete_source@peer"],
+        ),  # which nothing proves
+        ("promoted; watched", ["delete_replica@local", "delete_source@peer"]),
+        (
+            "establishing wanted established",
+            ["delete_replica@local", "delete_source@peer"],
+        ),  # nothing to be promoted
+    ],
+)
+def test_what_is_deleted_is_promoted_before_and_that_is_proven(west: str, steps: list[str]) -> None:
+    assert told(plan(Course.DELETE, Side.PEER, west, "promoted; remote none")) == steps
+
+
 @pytest.mark.parametrize("course", LACKED)
 def test_of_what_trident_lacks_there_are_no_steps(course: Course) -> None:
     assert plan(course, Side.LOCAL, *AT_REST) == ()
