@@ -17,6 +17,7 @@ LOOKING = ("status", "explain", "history")
 STILL_OPEN = frozenset({8, 9, 130})
 NOTHING_CHANGED = frozenset({1, 2, 4, 5, 6, 7, 11})
 OTHER = {"west": "east", "east": "west", "k8s-west": "k8s-east", "k8s-east": "k8s-west"}
+TESTS = ("start_failover_test", "stop_failover_test")
 MIRRORS = "tridentmirrorrelationships"
 
 Change = Mapping[str, Any]  # a request, as the simulator's log has it
@@ -87,7 +88,7 @@ class Accepted:
     @property
     def turns(self) -> bool:
         """Whether somebody else may write because of it."""
-        return self.action in ("failover", "takeover", "promoted")
+        return self.action in ("failover", "takeover", "promoted", *TESTS)
 
 
 def accepted(

@@ -18,7 +18,7 @@ from typing import Any
 
 from worlds import World
 
-from fuzz.deeds import NOTHING_CHANGED, OTHER, STILL_OPEN, Accepted, Deed, accepted
+from fuzz.deeds import NOTHING_CHANGED, OTHER, STILL_OPEN, TESTS, Accepted, Deed, accepted
 from fuzz.safety import Change, History, Kind, two_sides_written
 from fuzz.weather import Weather
 from fuzz.worldmaking import secrets_of
@@ -155,6 +155,8 @@ class Oracle:
         by_person = deed is not None and deed.consents
         if each.action == "failover":
             return Change(each.at, Kind.SWITCH, OTHER[each.backend])
+        if each.action in TESTS:
+            return Change(each.at, Kind.TEST if each.action == TESTS[0] else Kind.REST, "")
         alone = each.action == "takeover" or (deed is not None and deed.takes_over)
         kind = Kind.TAKEOVER if alone else Kind.PROMOTION
         return Change(each.at, kind, each.backend, acknowledged=by_person)
@@ -354,12 +356,13 @@ class _Case:
         for name, truth in self.truths.items():
             self._answer_for(name)
             history = oracle.history_of(name, self.done, self.all_changes, truth)
-            later = "attached" in truth and oracle.came_later(name, self.done, self.all_changes)
+            blind = "attached" in truth and oracle.came_later(name, self.done, self.all_changes)
+            later = {name} if blind else set()
             for found in two_sides_written(history):
-                if (name, found.since) not in oracle._told and not later:
+                if (name, found.since) not in oracle._told and name not in later:
                     oracle._told.add((name, found.since))
                     yield Fault(VIOLATION, f"{found.why} ({name}, {found.writes} writes since {found.since})")
-            if truth["lost_writes"] and name not in oracle.answered_for and not later:
+            if truth["lost_writes"] and self._all_is_there() and name not in oracle.answered_for | later:
                 oracle.answered_for.add(name)
                 yield Fault(
                     VIOLATION, f"{truth['lost_writes']} writes of {name} are lost, and nobody answered for it"
@@ -368,9 +371,17 @@ class _Case:
             if each.action == "takeover" and not self.deed.consents:
                 yield Fault(VIOLATION, f"an unplanned failover that nobody acknowledged: {each}")
 
+    def _all_is_there(self) -> bool:
+        """Whether each copy can be reached: what is on one that is cut off, or has no power, is not lost yet."""
+        world = self.oracle._world.simulator._world.conditions
+        return all(array.alive and not array.isolated for array in world.arrays.values())
+
     def _answer_for(self, name: str) -> None:
-        if self.deed.consents and any(each.name == name and not each.errand for each in self.changes):
-            self.oracle.answered_for.add(name)
+        for deed in self.done:
+            if deed.consents and any(
+                each.name == name and not each.errand for each in self.oracle.of(deed, self.all_changes)
+            ):
+                self.oracle.answered_for.add(name)
         if any(action == "failover" for _, action in self.oracle._weather.foreign.get(name, ())):
             self.oracle.answered_for.add(name)
 
@@ -404,19 +415,26 @@ class _One:
 
     def _of_operation(self) -> list[Accepted]:
         """What was accepted of this operation, from all commands that worked on it."""
-        oracle, identity = self.case.oracle, self.operation["operation_id"]
-        deeds = [
+        oracle, deeds = self.case.oracle, self._deeds_of_operation()
+        made = (each for deed in deeds for each in oracle.of(deed, self.case.all_changes))
+        return [each for each in made if each.name == self.name and not each.errand]
+
+    def _deeds_of_operation(self) -> list[Deed]:
+        """The commands that worked on it, this one last."""
+        identity = self.operation["operation_id"]
+        return [
             deed
             for deed in self.case.done
             if deed is self.deed
             or (identity and any(each["operation_id"] == identity for each in deed.operations))
         ]
-        made = (each for deed in deeds for each in oracle.of(deed, self.case.all_changes))
-        return [each for each in made if each.name == self.name and not each.errand]
 
     def _somebody_else_just_did(self) -> bool:
         """Whether another one had something changed that nobody can see yet."""
-        since = self.deed.ended - VIEWS_LAG_SECONDS
+        looked = (
+            self.deed.began if self.outcome == "unchanged" else self.deed.ended
+        )  # of many, the first look
+        since = looked - VIEWS_LAG_SECONDS
         others = [
             each.at
             for each in self.case.all_changes
@@ -545,7 +563,8 @@ class _One:
     def _partial(self) -> Faults:
         foreign = self.case.oracle._weather.foreign.get(self.name)
         others = any(each.name == self.name for each in self.case.all_changes)
-        if not (others or foreign or self.before.get("state") != self.truth.get("state")):
+        first = self._deeds_of_operation()[0].before.get(self.name, {})
+        if not (others or foreign or first.get("state") != self.truth.get("state")):
             yield Fault(FALSE_FAILURE, "partial, and nothing was changed by anybody")
 
     # -- loss ------------------------------------------------------------------------------------------------

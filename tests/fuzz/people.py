@@ -19,12 +19,19 @@ QUIET = (*LOOKING, "release", "hold")
 
 
 class People:
-    """Draws command lines, for the replications of one world."""
+    """Draws command lines, for the replications of one world; `sources` tells which ends of one are sources."""
 
-    def __init__(self, chance: random.Random, vendor_of: dict[str, str], stores: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        chance: random.Random,
+        vendor_of: dict[str, str],
+        stores: Sequence[Path],
+        sources: Callable[[str], Sequence[str]],
+    ) -> None:
         self._chance = chance
         self._vendor_of = vendor_of
         self._stores = stores
+        self._sources = sources
         self.next: list[str] = []  # what was printed last, as it would be typed
         self.next_at: Path | None = None
 
@@ -46,6 +53,7 @@ class People:
             (lambda: ["promote", name], 7),
             (lambda: ["demote", name], 3),
             (lambda: ["failover", name, "--to", self._chance.choice(backends)], 3),
+            (lambda: ["failover", name, "--to", self._replica_of(name)], 5),
             (lambda: ["reprotect", name], 3),
             (lambda: ["reprotect", name, "--survivor", self._chance.choice(backends)], 1),
             (lambda: [self._chance.choice(["pause", "resume", "sync", "resync"]), name], 2),
@@ -66,6 +74,12 @@ class People:
         if argv[0] in ("promote", "demote", "failover") and self._chance.random() < 0.1:
             argv += ["--source-quiesced"]
         return argv
+
+    def _replica_of(self, name: str) -> str:
+        """The end that is not the source, so that something is to be done."""
+        backends = BACKENDS[self._vendor_of[name]]
+        sources = self._sources(name)
+        return next((backend for backend in backends if backend not in sources), backends[0])
 
     def _rash(self) -> list[str]:
         flags = ["--peer-is-down", "--peer-is-fenced=cables out", "--from-replica", "--from-failed"]

@@ -48,7 +48,7 @@ class Run:
         self.weather = Weather(world, drawn, self.chance)
         self.stores = [world.directory / "state", world.directory / worldmaking.SECOND_STORE]
         self.oracle = Oracle(world, self.weather, clock)
-        self.people = People(self.chance, self.weather.vendor_of, self.stores)
+        self.people = People(self.chance, self.weather.vendor_of, self.stores, self._sources)
         self.said: list[str] = []
         self.faults: list[Fault] = []
         self.deeds: list[Deed] = []
@@ -56,6 +56,9 @@ class Run:
         self._began = clock.now()
         self._running: list[Deed] = []
         self._truths_told: dict[str, str] = {}
+
+    def _sources(self, name: str) -> list[str]:
+        return list(self.oracle.truths()[name]["sources"])
 
     # -- telling ---------------------------------------------------------------------------------------------
 
@@ -189,7 +192,7 @@ class Run:
                 deed.document = {}
         self.deeds.append(deed)
         self._tell(deed)
-        self._blame(self.oracle.judge(deed, self.deeds))
+        self._blame(self.oracle.judge(deed, [*self._running, *self.deeds]))
         if not deed.is_daemon and not deed.nested:
             self.people.read(deed)
 

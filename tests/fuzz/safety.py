@@ -1,8 +1,8 @@
 """Two sides that hosts wrote to, found in the history of accepted changes and host writes (design §1, promise 1).
 
-Pure. What it judges comes from the simulator's truth and its log of requests, never from what replctl says. Allowed
-are two sides after an unplanned promotion that a person acknowledged, or that somebody else made; and the time of a
-planned change by which both can be written to, as long as nobody wrote to the old source in it.
+Pure. What it judges comes from the simulator, its truth and its log of requests, never from what replctl says. Allowed
+are two sides after an unplanned promotion that a person acknowledged, or that others made, and during a failover
+test; and the time of a planned change by which both can be written to, while nobody wrote to the old source in it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ class Kind(StrEnum):
     PROMOTION = "promotion"  # planned; both can be written to until the old source is told to follow
     TAKEOVER = "takeover"  # unplanned: the new source alone
     FOREIGN = "foreign"  # somebody else's, of whatever kind
+    TEST = "test"  # a failover test: hosts write to the copy that is tested, beside production
+    REST = "rest"  # the end of such a time: one side again
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Change:
 
     @property
     def allows_two(self) -> bool:
-        return self.kind is Kind.FOREIGN or (self.kind is Kind.TAKEOVER and self.acknowledged)
+        return self.kind in (Kind.FOREIGN, Kind.TEST) or (self.kind is Kind.TAKEOVER and self.acknowledged)
 
 
 @dataclass(frozen=True, slots=True)

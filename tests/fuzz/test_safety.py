@@ -56,6 +56,12 @@ def test_what_was_acknowledged_once_is_not_for_ever() -> None:
     assert flagged(changes, east=[(0, 300), (410, 500)], west=[(101, 420)]) == [(410.0, 10)]
 
 
+def test_a_failover_test_is_written_to_beside_production_until_it_ends() -> None:
+    test = [Change(100, Kind.TEST, ""), Change(200, Kind.REST, "")]
+    assert flagged(test, east=[(0, 300)], west=[(103, 200)]) == []
+    assert flagged(test, east=[(0, 300)], west=[(103, 210)]) == [(200.0, 10)]
+
+
 def test_what_somebody_else_did_is_not_by_our_hand() -> None:
     assert flagged([Change(100, Kind.FOREIGN, "west")], east=[(0, 300)], west=[(101, 300)]) == []
 
