@@ -1,8 +1,8 @@
 """Two sides that hosts wrote to, found in the history of accepted changes and host writes (design §1, promise 1).
 
-Pure. What it judges comes from the simulator, its truth and its log of requests, never from what replctl says. Allowed
-are two sides after an unplanned promotion that a person acknowledged, or that others made, and during a failover
-test; and the time of a planned change by which both can be written to, while nobody wrote to the old source in it.
+Pure. What it judges comes from the truth of the simulator and its log of requests, never from what replctl says.
+Allowed are two sides after an unplanned promotion that a person acknowledged, or that others made, and during a
+failover test; and the time of a planned change by which both can be written to, while nobody wrote to the old source.
 """
 
 from __future__ import annotations
