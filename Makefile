@@ -15,7 +15,7 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 
-.PHONY: help demo test check check-tools format lint types fix generate bench crash-points fuzz floor
+.PHONY: help demo test check check-tools format lint types fix generate bench crash-points fuzz mutants floor
 .NOTPARALLEL:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make fix       format, and mend what ruff can mend"
 	@echo "make generate  write the generated files anew"
 	@echo "make fuzz      play random runs against the oracle: SEED=FIRST RUNS=HOW_MANY"
+	@echo "make mutants   put faults into it one at a time, and see who finds each, which takes half an hour"
 	@echo "make bench     measure start-up, looks, the simulator and the daemon against their budgets"
 	@echo "make crash-points  kill every verb at each of its points, which takes hours; EVERY=10 for each tenth"
 	@echo "make floor     run every test with the lowest versions that pyproject.toml admits"
@@ -85,6 +86,9 @@ crash-points: $(DEV)
 RUNS ?= 100
 fuzz: $(DEV)
 	@PYTHONPATH=tests $(BIN)/python -m fuzz.runner $(if $(SEED),--seed $(SEED)) --runs $(RUNS)
+
+mutants: $(DEV)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.mutants
 
 floor: | $(OWN_UV)
 	$(UV) venv --quiet --clear --python "$(PYTHON)" .venv-floor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replctl.engine.patience import GRACE_SECONDS, Patience
+from replctl.engine.patience import GRACE_SECONDS, MOST_COPIES, Patience
 
 
 def test_each_move_of_what_is_waited_for_counts() -> None:
@@ -22,3 +22,11 @@ def test_copies_that_begin_again_are_not_waited_for() -> None:
     for now in range(30, 3000, 10):
         patience.note(float(now % 100), float(now), sure=False)
     assert patience.moved_at == 20.0
+
+
+def test_copies_that_follow_on_each_other_are_not_waited_for_for_ever() -> None:
+    """Each takes as long as the interval between them: an array that is always at it never shows the end."""
+    patience = Patience(0.0)
+    for now in range(10, 30_000, 10):
+        patience.note(float(now % 300) / 3, float(now), sure=True)
+    assert patience.until < 300 * MOST_COPIES + 2 * GRACE_SECONDS

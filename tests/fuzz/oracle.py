@@ -24,10 +24,16 @@ from fuzz.weather import Weather
 from fuzz.worldmaking import secrets_of
 from replctl.clock import Clock
 from replctl.core.journal import OperationRecord
-from replctl.core.outcomes import CODES, Outcome
 from replctl.simulator.scene import POWERSTORE
 from replctl.store.sqlite import SqliteStore
 
+# As the design has them; not read from replctl, which may be wrong.
+CODES = {
+    **dict.fromkeys(("succeeded", "unchanged", "planned"), 0),
+    **dict.fromkeys(("refused", "unsupported"), 6),
+    **{"failed": 1, "invalid": 2, "partial": 3, "unauthorized": 4, "not_found": 5, "conflict": 7},
+    **{"in_progress": 8, "unknown": 9, "unreachable": 11, "interrupted": 130},
+}
 VIEWS_LAG_SECONDS = 5.0  # until what another one has just changed can be seen by all
 WELL = frozenset({"OK", "Synchronizing"})
 TURNING = ("promote", "demote", "failover", "reprotect")
@@ -233,16 +239,16 @@ class _Case:
         elif deed.document.get("exit_code", ran.code) != ran.code:
             yield Fault(VIOLATION, f"exit code {ran.code}, the document says {deed.document['exit_code']}")
         for operation in deed.operations:
-            if operation["exit_code"] != int(CODES[Outcome(operation["outcome"])]):
+            if operation["exit_code"] != CODES[operation["outcome"]]:
                 yield Fault(VIOLATION, f"{operation['outcome']} with exit code {operation['exit_code']}")
 
     def _folded(self) -> Faults:
         """The code of several: unknown, else still running, else mixed, else the common one (design §9)."""
-        operations = self.deed.operations
+        operations = [each for each in self.deed.operations if each["outcome"] != "planned"]  # held back
         if not any(
             each["operation_id"] for each in operations
         ):  # of a judgement, what stands in the way decides
-            operations = [each for each in operations if each["outcome"] not in ("planned", "unchanged")]
+            operations = [each for each in operations if each["outcome"] != "unchanged"]
         codes = [each["exit_code"] for each in operations]
         if not codes or self.deed.looks_only:
             return
@@ -370,6 +376,13 @@ class _Case:
         for each in self.changes:
             if each.action == "takeover" and not self.deed.consents:
                 yield Fault(VIOLATION, f"an unplanned failover that nobody acknowledged: {each}")
+            accepted_loss = any(word.startswith("--accept-data-loss") for word in self.deed.argv)
+            if (
+                each.action == "takeover"
+                and self.deed.argv[0] in ("promote", "failover")
+                and not accepted_loss
+            ):
+                yield Fault(VIOLATION, f"an unplanned failover whose loss nobody accepted: {each}")
 
     def _all_is_there(self) -> bool:
         """Whether each copy can be reached: what is on one that is cut off, or has no power, is not lost yet."""

@@ -7,6 +7,7 @@ counts.
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import shutil
 import sys
@@ -14,13 +15,15 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import worldclock
 
 from fuzz.oracle import FALSE_FAILURE, FALSE_SUCCESS, VIOLATION
 from fuzz.runs import Run, play
+from fuzz.worldmaking import draw
+from replctl.simulator.scene import VENDORS
 
 QUICK_DISK = Path("/dev/shm")
 KINDS = (FALSE_SUCCESS, FALSE_FAILURE, VIOLATION)
@@ -76,20 +79,31 @@ def played(seed: int, tally: Tally, *, story: bool = False) -> bool:
     return not run.faults
 
 
+def seeds(first: int, runs: int, vendor: str | None = None) -> Iterator[int]:
+    """So many, in their order; those of whose worlds the vendor is part."""
+    fitting = (seed for seed in itertools.count(first) if vendor in (None, *draw(seed).vendors))
+    return itertools.islice(fitting, runs)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=None, help="the first seed; drawn if it is not given")
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--story", action="store_true", help="tell every run")
+    parser.add_argument(
+        "--until-found", action="store_true", help="end with the first run that is not as promised"
+    )
+    parser.add_argument("--vendor", choices=VENDORS, help="leave out worlds without this vendor, counting on")
     asked = parser.parse_args(argv)
     first = asked.seed if asked.seed is not None else random.SystemRandom().randrange(10**9)
     sys.modules["click"] = None  # type: ignore[assignment]  # as everywhere, so that httpx imports no command line
     worldclock.warm_up()
     tally = Tally()
-    print(f"seeds {first} to {first + asked.runs - 1}", flush=True)
+    print(f"{asked.runs} runs from seed {first} on", flush=True)
     told_at = time.monotonic()
-    for seed in range(first, first + asked.runs):
-        played(seed, tally, story=asked.story)
+    for seed in seeds(first, asked.runs, asked.vendor):
+        if not played(seed, tally, story=asked.story) and asked.until_found:
+            break
         if time.monotonic() - told_at > EVERY_SECONDS:
             told_at = time.monotonic()
             print(f"at seed {seed}: {tally}", flush=True)

@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from contextvars import Context
 from pathlib import Path
@@ -34,6 +34,7 @@ SETTLING = 0.25  # of the runs are settled in fair weather at their end
 ROUNDS_TO_SETTLE = 6
 KILLED, MEANWHILE, AT_A_MOMENT, CTRL_C, SECOND, TICK = 0.12, 0.5, 0.2, 0.05, 0.12, 0.12
 LATEST_MOMENT = 120
+LATEST_CHANGE = 10
 STUCK = "stuck"
 
 
@@ -100,7 +101,10 @@ class Run:
         argv, store = self.people.command(self.deeds)
         process = Process("replctl " + " ".join(argv))
         if self.chance.random() < KILLED:
-            process.dies_at = self.chance.randint(1, LATEST_MOMENT)
+            if self.chance.random() < 0.5:
+                process.dies_at = self.chance.randint(1, LATEST_MOMENT)
+            else:
+                process.dies_at_change = self.chance.randint(1, LATEST_CHANGE)
         self._brew(process)
         self._run(argv, store, process)
         self.clock.forget()
@@ -112,12 +116,12 @@ class Run:
             for _ in range(chance.choice([1, 1, 2, 3])):
                 self.clock.schedule(chance.uniform(0, 30), lambda cancel: self.say(self.weather.change()))
         if chance.random() < AT_A_MOMENT:
-            process.deeds[chance.randint(1, LATEST_MOMENT)] = lambda: self.say(self.weather.change())
+            self._at_a_moment(process, lambda: self.say(self.weather.change()))
         if chance.random() < SECOND:
             argv, store = self.people.command(self.deeds)
             second = Process("replctl " + " ".join(argv))
             if chance.random() < 0.5:
-                process.deeds[chance.randint(1, LATEST_MOMENT)] = lambda: self._meanwhile(argv, store, second)
+                self._at_a_moment(process, lambda: self._meanwhile(argv, store, second))
             else:
                 self.clock.schedule(
                     chance.uniform(0, 25), lambda cancel: self._meanwhile(argv, store, second)
@@ -126,6 +130,13 @@ class Run:
             self.clock.schedule(chance.uniform(0, 25), lambda cancel: self._tick())
         if chance.random() < CTRL_C:
             self.clock.schedule(chance.uniform(0, 25), self._press_ctrl_c)
+
+    def _at_a_moment(self, process: Process, deed: Callable[[], None]) -> None:
+        """At any of them, or at one right before or after a change."""
+        if self.chance.random() < 0.5:
+            process.deeds[self.chance.randint(1, LATEST_MOMENT)] = deed
+        else:
+            process.deeds_at_change[self.chance.randint(1, LATEST_CHANGE)] = deed
 
     def _press_ctrl_c(self, cancel: Cancel | None) -> None:
         if threading.current_thread() is threading.main_thread() and len(self._running) == 1:
@@ -177,10 +188,7 @@ class Run:
         )
         for outer in self._running:
             outer.interrupted_by.append(deed)
-        self.say(
-            f"[{store.name}] $ {process.name}"
-            + (f"   (dies at moment {process.dies_at})" if process.dies_at else "")
-        )
+        self.say(f"[{store.name}] $ {process.name}{process.fate}")
         return deed
 
     def _end(self, deed: Deed) -> None:

@@ -5,7 +5,8 @@ moves to the first that is due. So a run is the same run each time, and everythi
 another operator, Ctrl-C, a kill) has its place: at a time on the way, or at the n-th moment of a command.
 
 A moment is a place where a process can die or others can come in between: right before and right after a request is
-sent, right before and right after something is written to the store.
+sent, right before and right after something is written to the store. Those around a change are told apart, because
+there are few of them and most depends on them.
 """
 
 from __future__ import annotations
@@ -41,23 +42,39 @@ class Killed(BaseException):
 
 @dataclass
 class Process:
-    """One command, or the daemon, as something that can be killed; `moments` are counted from 1."""
+    """One command, or the daemon, as something that can be killed; `moments` are counted from 1.
+
+    `changes` are the moments right before and after a change is sent: 1 before the first, 2 after it, and so on.
+    """
 
     name: str
     dies_at: int | None = None
+    dies_at_change: int | None = None
     dead: bool = False
     moments: int = 0
+    changes: int = 0
     correlations: set[str] = field(default_factory=set)
     counted: Counter[tuple[str, bool]] | None = (
         None  # reconciles by replication and success, where that is known
     )
     deeds: dict[int, Callable[[], None]] = field(default_factory=dict)
+    deeds_at_change: dict[int, Callable[[], None]] = field(default_factory=dict)
     wires: list[Any] = field(default_factory=list)
 
     def close(self) -> None:
         """What the kernel does when a process is gone."""
         for each in self.wires:
             each.close()
+
+    @property
+    def fate(self) -> str:
+        """When it will die, in words."""
+        if self.dies_at is not None:
+            return f"   (dies at moment {self.dies_at})"
+        if self.dies_at_change is None:
+            return ""
+        when = "after" if self.dies_at_change % 2 == 0 else "before"
+        return f"   (dies right {when} its change {(self.dies_at_change + 1) // 2})"
 
     def moment(self) -> None:
         if self.dead:
@@ -67,18 +84,32 @@ class Process:
         if deed is not None:
             deed()
         if self.moments == self.dies_at:
-            self.dead = True
-            raise Killed(self.name)
+            self._die()
+
+    def change(self) -> None:
+        """A moment right before, or right after, a change is sent."""
+        self.changes += 1
+        deed = self.deeds_at_change.pop(self.changes, None)
+        if deed is not None:
+            deed()
+        if self.changes == self.dies_at_change:
+            self._die()
+
+    def _die(self) -> None:
+        self.dead = True
+        raise Killed(self.name)
 
 
 _process: ContextVar[Process | None] = ContextVar("fuzz_process", default=None)
 
 
-def moment() -> None:
+def moment(*, of_change: bool = False) -> None:
     """A place at which whatever runs here can be killed."""
     process = _process.get()
     if process is not None:
         process.moment()
+        if of_change:
+            process.change()
 
 
 @contextmanager
@@ -266,16 +297,17 @@ def taking_turns(clock: TurnClock, seed: int) -> Iterator[None]:
 
     real_send, real_transaction = wire.Wire.send, database.Database.transaction
 
-    def send(self: Any, *arguments: Any, **named: Any) -> Any:
-        moment()
+    def send(self: Any, request: Any, *arguments: Any, **named: Any) -> Any:
+        moment(of_change=request.changes)
         process = _process.get()
         if process is not None:
             process.correlations.add(correlation.current())
             if self not in process.wires:
                 process.wires.append(self)
-        answer = real_send(self, *arguments, **named)
-        moment()
-        return answer
+        try:
+            return real_send(self, request, *arguments, **named)
+        finally:
+            moment(of_change=request.changes)
 
     @contextmanager
     def transaction(self: Any, *arguments: Any, **named: Any) -> Iterator[Any]:
