@@ -270,6 +270,8 @@ def found_by(mutant: Mutant, runs: int) -> str:
         words = ["-m", "fuzz.runner", "--until-found", "--seed", str(FIRST_SEED), "--runs", str(runs)]
         vendor = ["--vendor", mutant.vendor] if mutant.vendor else []
         played = _python(place, *words, *vendor)
+        if " runs: " not in played.stdout:
+            raise RuntimeError(f"{mutant.name!r} cannot even be played:\n{played.stderr[-2000:]}")
         if played.returncode:
             return _told(played.stdout)
         for test in mutant.tests:

@@ -12,7 +12,7 @@ import worldclock
 
 from fuzz.runs import play
 
-FIRST, RUNS = 500, 32
+FIRST, RUNS = 3020, 26
 FOUND_SOMETHING = ()  # seeds by which a defect was found once
 
 
