@@ -19,7 +19,7 @@ from replctl.core.errors import (
 )
 from replctl.core.events import Noticed, StepWaits
 from replctl.core.journal import Proof, StepPhase, StepRecord
-from replctl.core.model import Observation, Pair, Scalar, Side
+from replctl.core.model import Observation, Pair, Scalar, Side, State
 from replctl.core.outcomes import Outcome
 from replctl.core.planner import decide
 from replctl.core.plans import Plan, Receipt, Refusal, Step
@@ -380,11 +380,19 @@ class StepRun:
         return endings.foreign(self.end.backend, self._reads(pair))
 
     def _was_accepted_and_shows(self, pair: Pair) -> bool:
-        """The backend took our change, its job broke off at once, and one like it shows: ours, or a stranger's."""
+        """The backend took our change, its job broke off at once, and one like it shows: ours, or a stranger's.
+
+        An end that steps down is read as a source while the other one is a source too: it shows, all the same.
+        """
         if self.kept.phase is not StepPhase.ACCEPTED:
             return False
+        both = pair.local.state is State.SOURCE and pair.peer.state is State.SOURCE
+        shown = {State.DEMOTING: State.SOURCE} if both else {}
         seen = ((pair.end(side), target) for side, _, target in self.step.moves)
-        return any(end.trouble is None and end.changing and end.state is target for end, target in seen)
+        return any(
+            end.trouble is None and end.changing and end.state in (target, shown.get(target))
+            for end, target in seen
+        )
 
     def _proven_unsent(self) -> tuple[Ending | None, bool]:
         """Both ends have been untouched for long enough: what was sent did not happen."""

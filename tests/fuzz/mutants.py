@@ -99,14 +99,15 @@ MUTANTS = (
         STEP,
         "        if not (self.step.unplanned and operation.proposal.joins):",
         "        if True:",
-        "tests/scenarios/test_unplanned.py",
-        "tests/scenarios/test_crashes.py",
+        "tests/scenarios/test_cut_short.py",
+        "tests/scenarios/test_every_no.py",
     ),
     _one(
         "the intent is written after the sending",
         "engine/underway.py",
         "        return self._write(kept, **changes)\n\n    def note",
         "        return replace(kept, **changes)\n\n    def note",
+        "tests/fuzz/test_found.py",
     ),
     _one(
         "the lock is not taken",
