@@ -31,7 +31,8 @@ PATIENCE_SECONDS = 10.0  # for one answer, on a busy machine
 CURSOR = "‸"
 TAB = "\t"
 LEFT = "\x02"  # Ctrl-B, in all three
-EMPTY = "\x05\x15\x0c"  # Ctrl-E, Ctrl-U, Ctrl-L: an empty line on an empty screen
+NO_LINE = "\x05\x15"  # Ctrl-E, Ctrl-U
+EMPTY = f"{NO_LINE}\x0c"  # and Ctrl-L: an empty line on an empty screen
 TELL = "\x18\x02"  # Ctrl-X Ctrl-B: the shell writes its line down
 OPERATION = "op-0123456789ab"
 
@@ -216,9 +217,9 @@ class Talk:
         return True
 
     def enter(self, command: str) -> None:
-        """Run a command and wait for the prompt after it."""
+        """Run a command, whatever stood on the line, and wait for the prompt after it."""
         self.screen.clear()
-        self.press(f"{command}\n")
+        self.press(f"{NO_LINE}{command}\n")
         self.until("prompted", lambda: self.screen.text.endswith(PROMPT.rstrip()))
 
     def tab(self, line: str) -> None:
