@@ -42,7 +42,8 @@ def carry_out(operation: Underway) -> Ending:
 def clean_up(operation: Underway, ending: Ending) -> None:
     """Have what errands left removed; what cannot be is said, and changes no outcome."""
     record, desk = operation.record, operation.desk
-    if ending.outcome in OPEN or not any(kept.errand and kept.sends for kept in record.steps):
+    made = any(kept.errand and kept.sends for kept in record.steps)
+    if ending.outcome in OPEN or operation.request.only_looks or not made:
         return
     in_vain = not (operation.changed or ending.outcome is Outcome.SUCCEEDED)
     for side in Side:

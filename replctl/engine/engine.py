@@ -401,7 +401,7 @@ class Engine:
                 record = self._known(operation_id)
             if not record.is_open:
                 return self._tell.ended(intent, record)
-            return self._watch_the_rest(intent, record, request, deadline)
+            return self._watch_the_rest(intent, record, replace(request, only_looks=True), deadline)
 
     def _watch_the_rest(
         self, intent: Intent, record: OperationRecord, request: Request, deadline: float

@@ -30,7 +30,8 @@ class Request:
     the first change was accepted; `probe` asks past open breakers; `cancel` stops waiting, not the operation. All
     that one command does has one request: by `together` its members know of each other.
     `began_at` (monotonic) is when the command began: what it spent on starting counts toward its time to look.
-    `kept`: for `status`, what watches have told lately will do.
+    `kept`: for `status`, what watches have told lately will do. `only_looks`: nothing is sent, not even to remove
+    what was made for an operation on its way.
     """
 
     reason: str | None = None
@@ -41,6 +42,7 @@ class Request:
     cancel: Cancel | None = None
     began_at: float | None = None
     kept: bool = False
+    only_looks: bool = False
     together: Together = field(default_factory=Together, compare=False)
 
 

@@ -256,3 +256,17 @@ def test_a_promotion_that_was_left_alone_drops_nothing_by_itself(world: World) -
     assert (ran.code, ran.operation["error"]["code"]) == (3, "unwatched")
     assert patches(world) == [(WEST, "promoted")]
     assert world.act("reprotect", LEDGER, "--survivor", WEST).guards == ["discards-local-data"]
+
+
+def test_op_wait_sends_nothing_and_the_next_change_clears_away(world: World) -> None:
+    begun = world.act("promote", LEDGER, "--timeout", "26s")
+    assert (begun.code, outcomes(begun)["promote"]) == (8, "succeeded"), begun.out
+    world.control.advance(60)
+    sent, made = len(world.changes()), leftovers(world)
+    waited = world.run("op", "wait", begun.operation["operation_id"])
+    assert waited.code == 0, waited.err
+    assert (len(world.changes()), leftovers(world)) == (sent, made)
+    assert len(made) == 2  # the snapshot, and the copy with its handle
+    back = world.act("demote", LEDGER)
+    assert back.code == 0, back.out
+    assert leftovers(world) == [f"replctl-{back.operation['operation_id']}"]
