@@ -15,6 +15,7 @@ import pytest
 from scenarios.test_daemon import DONE_SECONDS, TURNED, roles, running
 from worlds import LEDGER, World, a_world
 
+from replctl.core.secrets import MOST_PASSING, Passing
 from replctl.daemon.loop import Daemon
 from replctl.daemon.systemd import Notifier
 
@@ -153,6 +154,8 @@ MORE_OBJECTS = 100  # a window that holds a few more at one moment than at anoth
 def test_memory_is_flat_over_hundreds_of_ticks(world: World) -> None:
     """One small thing that is kept for each tick, or for each replication and tick, would show."""
     with running(world, REPLCTL_DAEMON__AUTONOMY="observe") as one:
+        for number in range(MOST_PASSING):  # the widest window, which would take hundreds of sign-ins to fill
+            one.services.secrets.add(Passing(f"of a session that is over: {number}"))
         held: list[int] = []
         for ticks in (WARM_TICKS, TICKS):
             for _ in range(ticks):
