@@ -9,24 +9,46 @@ from __future__ import annotations
 import random
 import threading
 import time
+from contextlib import suppress
 from typing import Protocol
 
 
 class Cancel:
-    """A flag that ends every wait it is handed to, at once (R31)."""
+    """A flag that ends every wait it is handed to, at once (R31).
+
+    A signal's handler sets it in the midst of whatever its thread is at, this flag's own methods included, so that
+    none of them may hold a lock that another one wants: with a `threading.Event` a wait that has just begun would
+    keep its handler waiting for ever.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._set = False
+        self._waiting: list[threading.Lock] = []  # each held by who waits, and let go to wake it
 
     def set(self) -> None:
-        self._event.set()
+        self._set = True
+        for waiter in list(self._waiting):
+            with suppress(RuntimeError):  # let go already
+                waiter.release()
+
+    def clear(self) -> None:
+        """For a flag that is raised again and again, once what it asked for is begun."""
+        self._set = False
 
     @property
     def is_set(self) -> bool:
-        return self._event.is_set()
+        return self._set
 
     def wait(self, seconds: float) -> bool:
-        return self._event.wait(seconds)
+        waiter = threading.Lock()
+        waiter.acquire()
+        self._waiting.append(waiter)  # before the flag is read: who sets it afterwards finds it here
+        try:
+            if not self._set and seconds > 0:
+                waiter.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
+        finally:
+            self._waiting.remove(waiter)
+        return self._set
 
 
 class Clock(Protocol):

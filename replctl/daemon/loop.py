@@ -61,7 +61,7 @@ class Wakes:
     """What can end the wait for the next tick, and the loop itself."""
 
     stop: Cancel = field(default_factory=Cancel)
-    reload: threading.Event = field(default_factory=threading.Event)
+    reload: Cancel = field(default_factory=Cancel)
 
 
 class Daemon:
@@ -215,7 +215,7 @@ class Daemon:
             slice_seconds = FOLLOWING_SLICE_SECONDS if self._watches.any else SLICE_SECONDS
             if self._clock.wait(min(slice_seconds, left), self._wakes.stop):
                 return
-            if self._wakes.reload.is_set() or self._file.has_changed:
+            if self._wakes.reload.is_set or self._file.has_changed:
                 return
             if not self._watches.pending:
                 continue
@@ -232,7 +232,7 @@ class Daemon:
             self._log.info("told of a change: %s", self.glance(self._watches.take()))
 
     def _read_file(self) -> None:
-        asked = self._wakes.reload.is_set()
+        asked = self._wakes.reload.is_set
         if not (asked or self._file.has_changed) or not self._file.is_quiet(self._clock, self._wakes.stop):
             return
         self._wakes.reload.clear()
