@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 from replctl.clock import Cancel
 
 JSON = {"Content-Type": "application/json"}
+LOOK_AGAIN_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,13 @@ class Server:
             for stream in self._open:
                 with suppress(OSError):
                     stream.shutdown(socket.SHUT_RDWR)
+
+    def all_ended(self, seconds: float) -> bool:
+        """Whether every connection has ended, or does within so many seconds."""
+        until = time.monotonic() + seconds
+        while self._open and time.monotonic() < until:
+            time.sleep(LOOK_AGAIN_SECONDS)
+        return not self._open
 
     def close(self) -> None:
         self._ending.set()

@@ -52,6 +52,7 @@ from replctl.resilience import Look, NotAsked
 
 HTTPS_PORT = 443
 CORRELATION_HEADER = "X-Correlation-ID"
+GIVEN_UP = "the connection to it was given up meanwhile"
 ALWAYS_SENT = {
     "Accept": "application/json",
     "Accept-Encoding": decoding.ASKED_FOR,
@@ -288,14 +289,17 @@ class Wire:
                 self._give_back(made)
 
     def close(self) -> None:
+        """Let go of every connection; of what somebody is still at, or opens just now, when it is given back."""
         with self._making:
             self._closed = True
-            for made in (*self._retired, *([self._made] if self._made is not None else [])):
-                made.transport.close()
+            if self._made is not None:
+                self._retired.append(self._made)
+                self._made = None
+            self._clear()
 
     def _refuse_in_vain(self, look: Look) -> None:
         if self._closed:
-            raise Interrupted("the connection to it was given up meanwhile")
+            raise Interrupted(GIVEN_UP)
         if not look.remaining(self._clock):
             raise NotAsked("the deadline passed before it was asked")
 
@@ -367,6 +371,8 @@ class Wire:
         """The pools for the certificates of now; those of before are closed when nobody uses them any more."""
         tls = self._tls()
         with self._making:
+            if self._closed:
+                raise Interrupted(GIVEN_UP)
             before = self._made
             if before is None or (before.tls is not tls and before.tls != tls):
                 self._made = _Made(self._make(tls), tls)

@@ -475,3 +475,22 @@ def test_a_stream_that_is_silent_for_too_long_has_ended(site: Site) -> None:
 def test_a_stream_that_does_not_begin_is_given_up_as_any_answer_is(site: Site) -> None:
     with pytest.raises(errors.TimedOut):
         next(opened(site, lambda peer: peer.hang()))
+
+
+def test_what_is_opened_while_all_is_given_up_is_closed_too(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a watch whose daemon leaves just now."""
+    server, caller = site.pair(always(reply(200, {})))
+    resolve, shut = socket.getaddrinfo, threading.Event()
+
+    def leave_first(*arguments: Any, **named: Any) -> Any:
+        if not shut.is_set():
+            shut.set()
+            caller.client.close()
+        return resolve(*arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", leave_first)
+    assert caller.read().status == 200
+    assert server.all_ended(10.0)
+    caller.fails(READ, errors.Interrupted)
